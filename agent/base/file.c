@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int file_write_all(int fd, const void *bytes, size_t n)
+{
+    const char *at = bytes;
+
+    while (n > 0) {
+        ssize_t w = write(fd, at, n);
+
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return -1;
+        at += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset)
+{
+    ssize_t r;
+
+    do
+        r = pread(fd, bytes, n, (off_t)offset);
+    while (r < 0 && errno == EINTR);
+    return r;
+}
+
+static int write_new(int dir, const char *name, struct span text,
+                     const char **step)
+{
+    int fd, rc = -1;
+
+    *step = "open";
+    fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                0600);
+    if (fd < 0)
+        return -1;
+    *step = "write";
+    if (file_write_all(fd, text.at, text.len) != 0)
+        goto out;
+    *step = "fsync";
+    if (fsync(fd) != 0)
+        goto out;
+    rc = 0;
+out:
+    if (rc != 0) {
+        int keep = errno;
+
+        close(fd);
+        errno = keep;
+        return -1;
+    }
+    *step = "close";
+    return close(fd);
+}
+
+int file_replace(int dir, const char *name, struct span text, struct err *e)
+{
+    char fresh[256], prev[256];
+    const char *step = "name";
+
+    if (snprintf(fresh, sizeof(fresh), "%s.new", name) >= (int)sizeof(fresh) ||
+        snprintf(prev, sizeof(prev), "%s.prev", name) >= (int)sizeof(prev)) {
+        errno = ENAMETOOLONG;
+        goto failed;
+    }
+    if (write_new(dir, fresh, text, &step) != 0)
+        goto failed;
+    step = "keep the previous";
+    if (renameat(dir, name, dir, prev) != 0 && errno != ENOENT)
+        goto failed;
+    step = "rename";
+    if (renameat(dir, fresh, dir, name) != 0)
+        goto failed;
+    step = "fsync the directory after";
+    if (fsync(dir) != 0)        /* else the rename may not survive */
+        goto failed;
+    return 0;
+failed:
+    return err_set(e, ERR_IO, "cannot %s %s: %m", step, name);
+}
+
+int file_read(int dir, const char *name, size_t limit, struct buf *out,
+              struct err *e)
+{
+    int fd, rc = 0;
+    ssize_t r = 1;
+
+    fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno == ENOENT ? ERR_MISSING : ERR_IO,
+                       "cannot open %s: %m", name);
+    while (rc == 0 && r > 0) {
+        buf_room(out, 4096);
+        r = read(fd, out->at + out->len, out->cap - out->len);
+        if (r < 0 && errno == EINTR)
+            r = 1;
+        else if (r < 0)
+            rc = err_set(e, ERR_IO, "cannot read %s: %m", name);
+        else
+            out->len += (size_t)r;
+        if (rc == 0 && out->len > limit)
+            rc = err_set(e, ERR_LIMIT, "%s is larger than %zu bytes", name,
+                         limit);
+    }
+    close(fd);
+    return rc;
+}

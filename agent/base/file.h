@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file - what the kernel offers, with its short writes and EINTR dealt with.
+ */
+#ifndef TALLYMAN_FILE_H
+#define TALLYMAN_FILE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/base/err.h"
+
+/* All of it or -1 with errno. */
+int file_write_all(int fd, const void *bytes, size_t n) MUST_CHECK;
+/* As many bytes as there are up to `n`; -1 with errno. */
+ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset) MUST_CHECK;
+
+/*
+ * Replaces `name` in the directory `dir` by `text`, whole or not at all, and
+ * keeps what was there as NAME.prev: temporary file, fsync, rename, rename,
+ * fsync of the directory. After a crash in between, NAME may be missing while
+ * NAME.prev is whole. Mode 0600. May run on any thread.
+ */
+int file_replace(int dir, const char *name, struct span text, struct err *e)
+    MUST_CHECK;
+
+/* Reads the whole of a small file; ERR_MISSING, ERR_LIMIT, ERR_IO. */
+int file_read(int dir, const char *name, size_t limit, struct buf *out,
+              struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint - how far a lane is settled, as a small file of text.
+ *
+ *   tallyman checkpoint 1
+ *   path /var/log/audit.log
+ *   file 65024 1234567 512 <sha256 of the head>     device inode length hash
+ *   offset 73441
+ *   guard 256 <sha256>                               of what lies before it
+ *   mark ...                                         of the output, if any
+ *   sum <sha256 of all lines above>
+ *
+ * Reading and writing the text, and comparing it with files. When and by whom
+ * it is written is saver's business.
+ */
+#ifndef TALLYMAN_CHECKPOINT_H
+#define TALLYMAN_CHECKPOINT_H
+
+#include "agent/trail/identity.h"
+
+#define CHECKPOINT_MAX (64 * KIB)
+
+struct checkpoint {
+    struct buf path;            /* where the file was last seen; for people */
+    struct identity id;
+    uint64_t offset;
+    struct guard guard;
+    struct buf mark;            /* of the output; empty: it has none */
+};
+
+/* The file open at `fd`, settled up to `offset`. Leaves mark alone. */
+int checkpoint_take(struct checkpoint *c, int fd, const char *path,
+                    uint64_t offset, struct err *e) MUST_CHECK;
+void checkpoint_free(struct checkpoint *c);
+
+void checkpoint_print(const struct checkpoint *c, struct buf *out);
+/* ERR_DAMAGED where it is not what checkpoint_print() made. */
+int checkpoint_parse(struct checkpoint *c, struct span text, struct err *e)
+    MUST_CHECK;
+
+/* Reads NAME, else NAME.prev, in the directory `dir`. `*fell_back` says that
+ * the newer one was missing or damaged. ERR_MISSING where there is none at all,
+ * ERR_DAMAGED where none is whole. */
+int checkpoint_load(struct checkpoint *c, int dir, const char *name,
+                    bool *fell_back, struct err *e) MUST_CHECK;
+
+#endif

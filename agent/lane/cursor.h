@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cursor - a place in a trail, and the lines from there on.
+ *
+ *   file:   ....|<- taken ->|<-- ready -->|<- partial ->|   not read yet
+ *   buffer:     0         begin        scanned         end
+ *                             offset = the file's offset of `begin`
+ *
+ * Reads large pieces and hands out lines that lie whole in its buffer, which
+ * grows for a long line and shrinks after it. Goes from file to file along the
+ * trail. Knows nothing of what a line means.
+ */
+#ifndef TALLYMAN_CURSOR_H
+#define TALLYMAN_CURSOR_H
+
+#include <stdint.h>
+
+#include "agent/base/sha256.h"
+#include "agent/trail/trail.h"
+
+enum cursor_what {
+    CURSOR_LINE,        /* a whole line */
+    CURSOR_TORN,        /* the rest of a file that will not grow, no newline */
+    CURSOR_LONG,        /* a line over max_line: only its head is kept */
+    CURSOR_MORE,        /* nothing to hand out yet: come back, there is more */
+    CURSOR_END          /* nothing more at present */
+};
+
+struct line {
+    struct span bytes;          /* without newline; valid until the next call */
+    uint64_t offset;            /* in cursor->file */
+    uint64_t len;               /* the line's own, also of CURSOR_LONG */
+    unsigned char hash[SHA256_SIZE];    /* of the whole: CURSOR_LONG only */
+};
+
+struct cursor {
+    struct trail *trail;
+    const char *who;
+    struct file *file;          /* NULL while there is none */
+    uint64_t offset;            /* of `begin` */
+    char *bytes;
+    size_t cap;
+    size_t begin;
+    size_t scanned;
+    size_t end;
+    bool was_final;             /* the file could not grow at the last EOF */
+    bool complained;
+    uint64_t hole_bytes;        /* NULs that were passed over */
+    uint64_t read_bytes;
+    /* A line over max_line on its way through. */
+    struct sha256 *long_hash;
+    uint64_t long_len;          /* 0: none */
+    struct buf long_head;
+};
+
+/* `who` is borrowed. Starts nowhere. */
+void cursor_open(struct cursor *c, struct trail *t, const char *who);
+void cursor_close(struct cursor *c);
+/* Goes to that place; takes a reference of its own to `f`, which may be NULL:
+ * then it waits for the first file. */
+void cursor_seek(struct cursor *c, struct file *f, uint64_t offset);
+/* To behind the last newline of the live file. */
+int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
+
+/* The offset in the file from which everything has still to be handed out. */
+uint64_t cursor_place(const struct cursor *c);
+
+/* The next line, if there is one. Reads at most one buffer full. May move to
+ * the next file, and then `file` and `offset` tell so. */
+enum cursor_what cursor_next(struct cursor *c, struct line *line);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lane_impl - what the parts of a lane share: lane.c (its life), load.c (from
+ * the trail into shipments), unload.c (from shipments to the output). For
+ * nobody else.
+ */
+#ifndef TALLYMAN_LANE_IMPL_H
+#define TALLYMAN_LANE_IMPL_H
+
+#include "agent/base/edits.h"
+#include "agent/lane/cursor.h"
+#include "agent/lane/lane.h"
+#include "agent/lane/saver.h"
+#include "agent/lane/shipment.h"
+#include "parsers/parser.h"
+
+/* Something that keeps events from being taken: said once, then now and then,
+ * and once more when it is over. */
+struct trouble {
+    char why[512];
+    unsigned attempts;          /* in a row; 0: none */
+    uint64_t since_ms;
+    uint64_t said_ms;
+    uint64_t until_ms;          /* no sending before */
+};
+
+struct lane {
+    struct lane_env env;
+    char *who;
+    char *checkpoint_name;
+
+    /* from the trail */
+    struct cursor cursor;
+    struct waiter waiter;
+    const struct parser_ops *parser_ops;
+    struct parser *parser;
+    struct event event;         /* of the line at hand */
+    struct edits edits;
+    bool has_line;              /* `line` was read but not yet taken */
+    enum cursor_what line_what;
+    struct line line;
+    bool reading;
+    bool lingered;              /* what is there now goes without waiting */
+    bool was_idle;              /* nothing had come at the last end */
+
+    /* to the output: first (the oldest) to last; the filling one is not among
+     * them until it is sealed */
+    struct shipment *first;
+    struct shipment *last;
+    struct shipment *filling;
+    struct shipment *spare;     /* settled, to be used again; without bytes */
+    struct batch_buffers buffers;
+    struct output *output;
+    uint64_t in_flight;         /* most sendings at once */
+    uint64_t sending;
+    uint64_t burying;
+    struct trouble trouble;
+    bool gone;                  /* the output takes nothing any more */
+
+    /* to the checkpoint */
+    struct saver *saver;
+    struct buf mark;            /* of the output, as of the low mark */
+    bool barrier;               /* no sending until a checkpoint is saved */
+
+    struct counters count;
+    uv_idle_t idle;             /* active while there is work at once */
+    uv_timer_t linger;
+    uv_timer_t retry;
+    unsigned handles;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* Runs the lane from the loop, soon. */
+void lane_wake(struct lane *l);
+
+/* load.c: reads as much as there is room for, within a budget. Returns whether
+ * there is more to do at once. */
+bool lane_load(struct lane *l);
+/* Nothing more goes into the shipment that is being filled. */
+void lane_seal(struct lane *l);
+
+/* unload.c */
+void lane_dispatch(struct lane *l);
+void lane_settle_front(struct lane *l);
+/* The first place that is not settled: its file (NULL: none yet), offset. */
+struct file *lane_low_mark(const struct lane *l, uint64_t *offset);
+
+#endif

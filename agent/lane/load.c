@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * load - the way of a line: from the cursor through the parser into the
+ * shipment that is being filled.
+ */
+#include "agent/base/clock.h"
+#include "agent/lane/dead.h"
+#include "agent/lane/lane_impl.h"
+
+/* What is read before the loop gets its turn again. */
+#define BUDGET          MIB
+/* What an output adds to a line: action, id, time. */
+#define ITEM_OVERHEAD   256
+
+static uint64_t memory_held(const struct lane *l)
+{
+    uint64_t n = l->filling != NULL ? shipment_memory(l->filling) : 0;
+
+    for (struct shipment *s = l->first; s != NULL; s = s->next)
+        n += shipment_memory(s);
+    return n;
+}
+
+static bool any_ready(const struct lane *l)
+{
+    for (struct shipment *s = l->first; s != NULL; s = s->next) {
+        if (s->state == SHIPMENT_READY)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * An empty shipment, or NULL: there is no room. One that waits to be sent is
+ * enough: to read further ahead would only cost memory.
+ */
+static struct shipment *get_shipment(struct lane *l)
+{
+    const struct lane_conf *conf = l->env.conf;
+    struct shipment *s = l->spare;
+
+    if (any_ready(l) ||
+        (l->first != NULL && memory_held(l) + conf->batch_bytes > conf->memory))
+        return NULL;
+    if (s != NULL)
+        l->spare = s->next;
+    else
+        s = shipment_new(l);
+    batch_take_bytes(&s->batch, &l->buffers);
+    buf_room(&s->batch.bytes, conf->batch_bytes);
+    shipment_enter(s, SHIPMENT_FILLING);
+    return s;
+}
+
+void lane_seal(struct lane *l)
+{
+    struct shipment *s = l->filling;
+
+    l->filling = NULL;
+    l->lingered = false;
+    uv_timer_stop(&l->linger);
+    s->next = NULL;
+    if (l->first == NULL)
+        l->first = s;
+    else
+        l->last->next = s;
+    l->last = s;
+    shipment_enter(s, s->batch.n > 0 ? SHIPMENT_READY : SHIPMENT_BURYING);
+    lane_dispatch(l);
+}
+
+/* Whether a line of `len` bytes still goes into what is being filled. */
+static bool fits(const struct lane *l, uint64_t len)
+{
+    const struct shipment *s = l->filling;
+
+    if (shipment_is_empty(s))
+        return true;
+    return s->file == l->cursor.file &&
+           s->batch.n + s->quarantined < l->env.conf->batch_events &&
+           s->batch.bytes.len + s->dead.len + len + ITEM_OVERHEAD <=
+               l->env.conf->batch_bytes;
+}
+
+/* A place for the line at hand, or false: there is none now. */
+static bool find_place(struct lane *l)
+{
+    if (l->filling != NULL && !fits(l, l->line.len))
+        lane_seal(l);
+    if (l->filling == NULL)
+        l->filling = get_shipment(l);
+    if (l->filling == NULL)
+        return false;
+    if (shipment_is_empty(l->filling))
+        shipment_start(l->filling, l->cursor.file, l->line.offset);
+    return true;
+}
+
+/* No event: to the dead letters, never to the output, for what cannot be read
+ * cannot be redacted. */
+static void quarantine(struct lane *l, const char *reason)
+{
+    struct shipment *s = l->filling;
+    const struct line *line = &l->line;
+
+    dead_print(&(struct dead_letter){
+                   .kind = "quarantined",
+                   .reason = reason,
+                   .trail = trail_name(l->env.trail),
+                   .output = l->env.output,
+                   .file = file_path(l->cursor.file),
+                   .offset = line->offset,
+                   .length = line->len,
+                   .line = line->bytes,
+                   .hash = l->line_what == CURSOR_LONG ? line->hash : NULL,
+               },
+               &s->dead);
+    s->quarantined++;
+}
+
+static void add_event(struct lane *l)
+{
+    struct shipment *s = l->filling;
+    struct event *ev = &l->event;
+    enum shape shape = l->env.ops->shape;
+    struct item *it;
+
+    edits_start(&l->edits, shape == SHAPE_BYTES ? ev->line : ev->body);
+    ev->time_us = shape_time_us(ev, clock_wall_us());
+    shape_event(shape, ev, ev->time_us, &l->edits);
+    l->env.ops->encode(l->output, &s->batch, ev, &l->edits);
+    it = &s->batch.items[s->batch.n - 1];
+    it->place = l->line.offset;
+    it->line_len = (uint32_t)l->line.len;
+}
+
+static bool is_blank(const struct lane *l)
+{
+    struct span s = l->line.bytes;
+
+    return l->line_what == CURSOR_LINE &&
+           (s.len == 0 || (s.len == 1 && *s.at == '\r'));
+}
+
+/* Takes the line at hand; false: there is no room for it yet. */
+static bool take_line(struct lane *l)
+{
+    if (is_blank(l))
+        return true;
+    if (!find_place(l))
+        return false;
+    if (l->line_what == CURSOR_LONG)
+        quarantine(l, "the line is longer than max_line");
+    else if (l->line_what == CURSOR_TORN)
+        quarantine(l, "the file ended in the middle of the line");
+    else if (l->parser_ops->run(l->parser, l->line.bytes, &l->event) != 0)
+        quarantine(l, l->parser_ops->why(l->parser));
+    else
+        add_event(l);
+    l->filling->end = cursor_place(&l->cursor);
+    l->count.read++;
+    return true;
+}
+
+static void on_linger(uv_timer_t *timer)
+{
+    struct lane *l = timer->data;
+
+    l->lingered = true;
+    trail_forget_hints(l->env.trail);
+    lane_wake(l);
+}
+
+static void free_spares(struct lane *l)
+{
+    while (l->spare != NULL) {
+        struct shipment *s = l->spare;
+
+        l->spare = s->next;
+        shipment_free(s);
+    }
+    batch_buffers_free(&l->buffers);
+}
+
+/* Nothing more to read at present. While events linger nobody listens to the
+ * trail: the timer looks at it anyway. */
+static void at_end(struct lane *l)
+{
+    bool empty = l->filling == NULL || shipment_is_empty(l->filling);
+
+    if (!empty && l->env.conf->linger > 0 && !l->lingered) {
+        if (!uv_is_active((uv_handle_t *)&l->linger))
+            uv_timer_start(&l->linger, on_linger, l->env.conf->linger, 0);
+        l->was_idle = false;
+        return;
+    }
+    if (!empty)
+        lane_seal(l);
+    else if (l->was_idle && l->first == NULL)
+        free_spares(l);
+    l->was_idle = empty;
+    trail_wait(l->env.trail, &l->waiter);
+}
+
+bool lane_load(struct lane *l)
+{
+    uint64_t stop = l->cursor.read_bytes + BUDGET;
+
+    while (l->cursor.read_bytes < stop) {
+        if (!l->has_line) {
+            l->line_what = cursor_next(&l->cursor, &l->line);
+            if (l->line_what == CURSOR_MORE)
+                continue;
+            if (l->line_what == CURSOR_END) {
+                at_end(l);
+                return false;
+            }
+        }
+        l->has_line = !take_line(l);
+        if (l->has_line)
+            return false;
+    }
+    return true;
+}

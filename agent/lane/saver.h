@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * saver - writes a lane's checkpoint, off the loop's thread, at most every
+ * 250 ms while something moves, and once more at the end.
+ *
+ * A write that fails is said once and tried again: what was settled stays
+ * settled, only a crash would then repeat more of it.
+ */
+#ifndef TALLYMAN_SAVER_H
+#define TALLYMAN_SAVER_H
+
+#include <uv.h>
+
+#include "agent/base/err.h"
+
+struct saver;
+
+struct saver_ops {
+    /* Prints the checkpoint as of now into `text`; ERR_AGAIN: there is none
+     * to be written yet. */
+    int (*print)(void *arg, struct buf *text, struct err *e);
+    /* What a print() said is on disk; `hurried`: one that came after the last
+     * saver_hurry(). */
+    void (*saved)(void *arg, bool hurried);
+};
+
+/* Writes NAME in the directory `dir`; all borrowed. */
+struct saver *saver_open(uv_loop_t *loop, const char *who, int dir,
+                         const char *name, const struct saver_ops *ops,
+                         void *arg);
+/* Something moved. */
+void saver_touch(struct saver *s);
+/* Something moved and somebody waits for saved(). */
+void saver_hurry(struct saver *s);
+/* Writes what is left to write, then `closed` on the loop. */
+void saver_close(struct saver *s, void (*closed)(void *arg));
+
+#endif

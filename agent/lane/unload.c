@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unload - from the shipments to the output, and what becomes of the verdicts.
+ *
+ * Oldest first. What was not taken stays in its shipment and is sent again; the
+ * checkpoint follows the oldest shipment that is still open.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/base/log.h"
+#include "agent/lane/backoff.h"
+#include "agent/lane/dead.h"
+#include "agent/lane/lane_impl.h"
+
+#define REMIND_MS 60000
+
+static void bury(struct shipment *s);
+
+/* ---- trouble ---- */
+
+static uint64_t pause_ms(const struct lane *l, unsigned attempt,
+                         uint64_t wanted_ms)
+{
+    uint64_t ms = backoff_ms(l->env.conf->backoff_min,
+                             l->env.conf->backoff_max, attempt);
+
+    return ms > wanted_ms ? ms : wanted_ms;
+}
+
+/* Says it when it is new or another one, and once a minute. */
+static void in_trouble(struct lane *l, const char *why, uint64_t pause)
+{
+    uint64_t now = uv_now(l->env.loop);
+    struct trouble *t = &l->trouble;
+
+    why = why != NULL ? why : "some events were not taken";
+    if (t->attempts++ == 0)
+        t->since_ms = now;
+    else if (strncmp(t->why, why, sizeof(t->why) - 1) == 0 &&
+             now - t->said_ms < REMIND_MS)
+        return;
+    snprintf(t->why, sizeof(t->why), "%s", why);
+    t->said_ms = now;
+    log_warn(l->who, "%s; trying again (next in %" PRIu64
+             " ms, for %" PRIu64 " s so far), nothing is dropped",
+             t->why, pause, (now - t->since_ms) / 1000);
+}
+
+static void out_of_trouble(struct lane *l)
+{
+    struct trouble *t = &l->trouble;
+
+    if (t->attempts > 0)
+        log_info(l->who, "events are taken again after %" PRIu64
+                 " ms (it was: %s)", uv_now(l->env.loop) - t->since_ms,
+                 t->why);
+    t->attempts = 0;
+    t->until_ms = 0;
+}
+
+/* ---- verdicts ---- */
+
+static void refuse(struct shipment *s, uint32_t i)
+{
+    const struct lane *l = s->lane;
+    const struct item *it = &s->batch.items[i];
+
+    dead_print(&(struct dead_letter){
+                   .kind = "refused",
+                   .reason = batch_reason(&s->batch, it),
+                   .trail = trail_name(l->env.trail),
+                   .output = l->env.output,
+                   .file = file_path(s->file),
+                   .offset = it->place,
+                   .length = it->line_len,
+                   .status = it->status,
+                   .id = l->env.ops->id_of != NULL
+                             ? l->env.ops->id_of(&s->batch, i)
+                             : SPAN(""),
+                   .document = batch_item_doc(&s->batch, i),
+               },
+               &s->dead);
+    s->refused++;
+}
+
+/* Books what the sending settled; returns how many of its items are left. */
+static uint32_t book(struct shipment *s)
+{
+    struct counters *c = &s->lane->count;
+    uint32_t left = 0;
+
+    for (uint32_t i = s->send.first; i < s->send.first + s->send.count; i++) {
+        switch ((enum verdict)s->batch.items[i].verdict) {
+        case VERDICT_DELIVERED:
+            c->delivered++;
+            break;
+        case VERDICT_DUPLICATE:
+            c->duplicate++;
+            break;
+        case VERDICT_REFUSED:
+            refuse(s, i);
+            break;
+        case VERDICT_NONE:
+        case VERDICT_RETRY:
+            left++;
+            break;
+        }
+    }
+    return left;
+}
+
+/* Every item has its verdict. */
+static void finish(struct shipment *s)
+{
+    shipment_enter(s, s->dead.len > 0 ? SHIPMENT_BURYING : SHIPMENT_SETTLED);
+    if (s->state == SHIPMENT_BURYING)
+        bury(s);
+}
+
+static void on_items(struct shipment *s, const struct answer *a)
+{
+    struct lane *l = s->lane;
+    uint32_t left = book(s);
+    uint64_t pause = 0;
+
+    if (left > 0) {
+        pause = pause_ms(l, s->attempts++, a->retry_after_ms);
+        in_trouble(l, a->why, pause);
+    } else {
+        s->attempts = 0;
+        s->limit *= 2;          /* what was halved may grow again */
+        out_of_trouble(l);
+    }
+    l->count.retried += left;
+    l->barrier |= a->checkpoint_first;
+    batch_compact(&s->batch);
+    if (s->batch.n == 0) {
+        finish(s);
+        return;
+    }
+    if (s->limit >= s->batch.n)
+        s->limit = 0;
+    s->retry_at_ms = uv_now(l->env.loop) + pause;
+    shipment_enter(s, SHIPMENT_READY);
+}
+
+static void halve(struct shipment *s)
+{
+    s->limit = s->send.count > 1 ? s->send.count / 2 : 1;
+}
+
+/* The output is not to be had: all of this lane waits, then one tries. */
+static void on_blocked(struct shipment *s, const struct answer *a)
+{
+    struct lane *l = s->lane;
+    uint64_t pause = pause_ms(l, l->trouble.attempts, a->retry_after_ms);
+
+    in_trouble(l, a->why, pause);
+    if (a->kind == ANSWER_BUSY && l->trouble.attempts > 1)
+        halve(s);
+    l->count.blocked++;
+    l->count.retried += s->send.count;
+    l->trouble.until_ms = uv_now(l->env.loop) + pause;
+    shipment_enter(s, SHIPMENT_READY);
+}
+
+static void on_split(struct shipment *s, const struct answer *a)
+{
+    struct lane *l = s->lane;
+
+    if (s->send.count > 1) {
+        halve(s);
+        l->count.retried += s->send.count;
+        shipment_enter(s, SHIPMENT_READY);
+        return;
+    }
+    batch_verdict(&s->batch, s->send.first, VERDICT_REFUSED, a->status, a->why);
+    on_items(s, a);
+}
+
+static void on_gone(struct shipment *s, const struct answer *a)
+{
+    struct lane *l = s->lane;
+
+    log_error(l->who, "%s; this output is given up, its place is kept",
+              a->why);
+    l->gone = true;
+    shipment_enter(s, SHIPMENT_READY);
+    l->env.gone(l->env.arg);
+}
+
+static void on_answered(struct send *send, const struct answer *a)
+{
+    struct shipment *s =
+        (struct shipment *)((char *)send - offsetof(struct shipment, send));
+    struct lane *l = s->lane;
+
+    l->sending--;
+    switch (a->kind) {
+    case ANSWER_ITEMS:
+        on_items(s, a);
+        break;
+    case ANSWER_BLOCKED:
+    case ANSWER_BUSY:
+        on_blocked(s, a);
+        break;
+    case ANSWER_SPLIT:
+        on_split(s, a);
+        break;
+    case ANSWER_GONE:
+        on_gone(s, a);
+        break;
+    }
+    lane_wake(l);
+}
+
+/* ---- dead letters ---- */
+
+/* Runs on a thread of the pool. */
+static void write_dead(uv_work_t *work)
+{
+    struct shipment *s = work->data;
+
+    s->work_rc = dead_append(s->lane->env.state, s->lane->env.output,
+                             span(s->dead.at, s->dead.len), &s->work_err);
+}
+
+static void on_buried(uv_work_t *work, int status)
+{
+    struct shipment *s = work->data;
+    struct lane *l = s->lane;
+
+    l->burying--;
+    if (status != 0 || s->work_rc != 0) {
+        uint64_t pause = pause_ms(l, s->attempts++, 0);
+
+        in_trouble(l, s->work_err.text, pause);
+        s->retry_at_ms = uv_now(l->env.loop) + pause;
+    } else {
+        if (l->trouble.attempts > 0 && s->attempts > 0)
+            out_of_trouble(l);
+        l->count.refused += s->refused;
+        l->count.quarantined += s->quarantined;
+        s->refused = s->quarantined = 0;
+        s->dead.len = 0;
+        shipment_enter(s, SHIPMENT_SETTLED);
+    }
+    lane_wake(l);
+}
+
+static void bury(struct shipment *s)
+{
+    struct lane *l = s->lane;
+
+    s->work.data = s;
+    s->retry_at_ms = UINT64_MAX;        /* until this try has ended */
+    l->burying++;
+    if (uv_queue_work(l->env.loop, &s->work, write_dead, on_buried) != 0)
+        abort();                        /* only for wrong arguments */
+}
+
+/* ---- sending ---- */
+
+static void send_off(struct shipment *s)
+{
+    struct lane *l = s->lane;
+
+    s->send = (struct send){
+        .batch = &s->batch,
+        .count = s->limit > 0 && s->limit < s->batch.n ? s->limit : s->batch.n,
+        .answered = on_answered,
+    };
+    shipment_enter(s, SHIPMENT_SENDING);
+    l->sending++;
+    l->count.requests++;
+    l->count.sent_bytes += batch_bytes_of(&s->batch, 0, s->send.count).len;
+    l->env.ops->send(l->output, &s->send);
+}
+
+/* Whether this one may go now. */
+static bool may_send(const struct lane *l, const struct shipment *s)
+{
+    if (l->gone || l->barrier || l->sending >= l->in_flight)
+        return false;
+    if (l->trouble.until_ms > 0 && l->sending > 0)
+        return false;           /* one at a time until it works again */
+    /* An output that keeps a mark is told to go on only from what is settled,
+     * else mark and low mark would not be of one moment. */
+    return l->env.ops->mark == NULL || s == l->first;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    lane_dispatch(timer->data);
+}
+
+void lane_dispatch(struct lane *l)
+{
+    uint64_t now = uv_now(l->env.loop), next = UINT64_MAX;
+
+    for (struct shipment *s = l->first; s != NULL; s = s->next) {
+        uint64_t at = s->retry_at_ms;
+
+        if (s->state == SHIPMENT_BURYING && at <= now) {
+            bury(s);
+        } else if (s->state == SHIPMENT_READY) {
+            at = at > l->trouble.until_ms ? at : l->trouble.until_ms;
+            if (at <= now && may_send(l, s)) {
+                send_off(s);
+                continue;
+            }
+        }
+        if (s->state == SHIPMENT_READY || s->state == SHIPMENT_BURYING)
+            next = at > now && at < next ? at : next;
+    }
+    if (next != UINT64_MAX)
+        uv_timer_start(&l->retry, on_retry, next - now, 0);
+}
+
+/* ---- settling ---- */
+
+struct file *lane_low_mark(const struct lane *l, uint64_t *offset)
+{
+    const struct shipment *s = l->first != NULL ? l->first : l->filling;
+
+    if (s != NULL && (s == l->first || !shipment_is_empty(s))) {
+        *offset = s->start;
+        return s->file;
+    }
+    *offset = l->has_line ? l->line.offset : cursor_place(&l->cursor);
+    return l->cursor.file;
+}
+
+static void recycle(struct shipment *s)
+{
+    struct lane *l = s->lane;
+
+    batch_reset(&s->batch);
+    batch_give_bytes(&s->batch, &l->buffers);
+    shipment_start(s, NULL, 0);
+    s->next = l->spare;
+    l->spare = s;
+}
+
+void lane_settle_front(struct lane *l)
+{
+    bool moved = false;
+
+    while (l->first != NULL && l->first->state == SHIPMENT_SETTLED) {
+        struct shipment *s = l->first;
+
+        l->first = s->next;
+        recycle(s);
+        moved = true;
+        if (l->env.ops->mark != NULL) {
+            l->mark.len = 0;
+            l->env.ops->mark(l->output, &l->mark);
+        }
+    }
+    if (moved && l->barrier)
+        saver_hurry(l->saver);
+    else if (moved)
+        saver_touch(l->saver);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "outputs/elasticsearch/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <yajl/yajl_parse.h>
+
+#define BEGIN_KEPT  160
+#define DEPTH_MAX   64
+
+/* Where in the answer a value stands. */
+enum level {
+    AT_TOP = 1,         /* in the outermost object */
+    IN_ITEMS = 2,       /* in the array "items" */
+    IN_ITEM = 3,        /* {"create":...} */
+    IN_RESULT = 4,      /* {"status":...,"error":...} */
+    IN_ERROR = 5        /* {"type":...,"reason":...} of an item */
+};
+
+enum key {
+    KEY_OTHER,
+    KEY_ITEMS,
+    KEY_STATUS,
+    KEY_ERROR,
+    KEY_TYPE,
+    KEY_REASON
+};
+
+struct answer_reader {
+    void (*on_item)(void *arg, uint32_t i, const struct answer_error *e);
+    void *arg;
+    yajl_handle yajl;
+    bool broken;
+    bool closed;                /* the outermost object has ended */
+    unsigned depth;
+    enum key key[DEPTH_MAX];    /* the last one at each depth */
+    bool in_items;
+    bool has_items;
+    uint32_t items;
+    struct answer_error whole;
+    struct answer_error item;
+    char begin[BEGIN_KEPT];
+    size_t begin_len;
+};
+
+static void keep(char *to, size_t room, const unsigned char *text, size_t n)
+{
+    n = n < room - 1 ? n : room - 1;
+    memcpy(to, text, n);
+    to[n] = '\0';
+}
+
+static enum key key_of(const unsigned char *text, size_t n)
+{
+    static const char *const names[] = {
+        [KEY_ITEMS] = "items", [KEY_STATUS] = "status", [KEY_ERROR] = "error",
+        [KEY_TYPE] = "type",   [KEY_REASON] = "reason",
+    };
+
+    for (size_t i = KEY_ITEMS; i < ARRAY_LEN(names); i++) {
+        if (span_is(span((const char *)text, n), names[i]))
+            return (enum key)i;
+    }
+    return KEY_OTHER;
+}
+
+static int on_key(void *ctx, const unsigned char *text, size_t n)
+{
+    struct answer_reader *a = ctx;
+
+    a->key[a->depth] = key_of(text, n);
+    return 1;
+}
+
+/* Inside {"error":{...}} of the whole request. */
+static bool in_whole_error(const struct answer_reader *a)
+{
+    return a->depth == 2 && !a->in_items && a->key[AT_TOP] == KEY_ERROR;
+}
+
+static bool in_item_error(const struct answer_reader *a)
+{
+    return a->in_items && a->depth == IN_ERROR &&
+           a->key[IN_RESULT] == KEY_ERROR;
+}
+
+static int on_string(void *ctx, const unsigned char *text, size_t n)
+{
+    struct answer_reader *a = ctx;
+    enum key key = a->key[a->depth];
+    struct answer_error *e = NULL;
+
+    if (in_whole_error(a))
+        e = &a->whole;
+    else if (in_item_error(a))
+        e = &a->item;
+    if (e != NULL && key == KEY_TYPE)
+        keep(e->type, sizeof(e->type), text, n);
+    else if (e != NULL && key == KEY_REASON)
+        keep(e->reason, sizeof(e->reason), text, n);
+    else if (a->depth == AT_TOP && key == KEY_ERROR)
+        keep(a->whole.reason, sizeof(a->whole.reason), text, n);
+    else if (a->in_items && a->depth == IN_RESULT && key == KEY_ERROR)
+        keep(a->item.reason, sizeof(a->item.reason), text, n);
+    return a->depth > 0;
+}
+
+static int on_number(void *ctx, const char *text, size_t n)
+{
+    struct answer_reader *a = ctx;
+    unsigned v = 0;
+
+    for (size_t i = 0; i < n && text[i] >= '0' && text[i] <= '9' && v < 1000;
+         i++)
+        v = v * 10 + (unsigned)(text[i] - '0');
+    if (a->key[a->depth] != KEY_STATUS)
+        return a->depth > 0;
+    if (a->depth == AT_TOP)
+        a->whole.status = v;
+    else if (a->in_items && a->depth == IN_RESULT)
+        a->item.status = v;
+    return 1;
+}
+
+static int open_value(struct answer_reader *a, bool is_map)
+{
+    if (a->depth + 1 >= DEPTH_MAX || (a->depth == 0 && (!is_map || a->closed)))
+        return 0;
+    if (a->depth == AT_TOP && a->key[AT_TOP] == KEY_ITEMS && !is_map)
+        a->in_items = a->has_items = true;
+    a->depth++;
+    a->key[a->depth] = KEY_OTHER;
+    if (a->in_items && a->depth == IN_ITEM)
+        memset(&a->item, 0, sizeof(a->item));
+    return 1;
+}
+
+static int close_value(struct answer_reader *a)
+{
+    if (a->in_items && a->depth == IN_ITEM)
+        a->on_item(a->arg, a->items++, &a->item);
+    if (a->depth == IN_ITEMS)
+        a->in_items = false;
+    a->depth--;
+    a->closed = a->depth == 0;
+    return 1;
+}
+
+static int on_map(void *ctx)
+{
+    return open_value(ctx, true);
+}
+
+static int on_array(void *ctx)
+{
+    return open_value(ctx, false);
+}
+
+static int on_end(void *ctx)
+{
+    return close_value(ctx);
+}
+
+static const yajl_callbacks callbacks = {
+    .yajl_number = on_number,
+    .yajl_string = on_string,
+    .yajl_map_key = on_key,
+    .yajl_start_map = on_map,
+    .yajl_end_map = on_end,
+    .yajl_start_array = on_array,
+    .yajl_end_array = on_end,
+};
+
+struct answer_reader *
+answer_new(void (*item)(void *arg, uint32_t i, const struct answer_error *e),
+           void *arg)
+{
+    struct answer_reader *a = xcalloc(1, sizeof(*a));
+
+    a->on_item = item;
+    a->arg = arg;
+    return a;
+}
+
+static void drop_handle(struct answer_reader *a)
+{
+    if (a->yajl != NULL)
+        yajl_free(a->yajl);
+    a->yajl = NULL;
+}
+
+void answer_free(struct answer_reader *a)
+{
+    if (a == NULL)
+        return;
+    drop_handle(a);
+    free(a);
+}
+
+void answer_start(struct answer_reader *a)
+{
+    drop_handle(a);
+    *a = (struct answer_reader){ .on_item = a->on_item, .arg = a->arg };
+    a->yajl = yajl_alloc(&callbacks, NULL, a);
+    /* Reasons quote documents, and those may be cut within a letter. */
+    if (a->yajl == NULL ||
+        yajl_config(a->yajl, yajl_dont_validate_strings, 1) == 0)
+        abort();
+}
+
+void answer_feed(struct answer_reader *a, const char *bytes, size_t n)
+{
+    size_t more = sizeof(a->begin) - a->begin_len;
+
+    more = more < n ? more : n;
+    memcpy(a->begin + a->begin_len, bytes, more);
+    a->begin_len += more;
+    if (!a->broken)
+        a->broken = yajl_parse(a->yajl, (const unsigned char *)bytes, n) !=
+                    yajl_status_ok;
+}
+
+bool answer_end(struct answer_reader *a)
+{
+    if (!a->broken)
+        a->broken = yajl_complete_parse(a->yajl) != yajl_status_ok ||
+                    !a->closed;
+    return !a->broken;
+}
+
+uint32_t answer_items(const struct answer_reader *a)
+{
+    return a->items;
+}
+
+bool answer_has_items(const struct answer_reader *a)
+{
+    return a->has_items;
+}
+
+const struct answer_error *answer_whole(const struct answer_reader *a)
+{
+    return &a->whole;
+}
+
+struct span answer_begin(const struct answer_reader *a)
+{
+    return span(a->begin, a->begin_len);
+}

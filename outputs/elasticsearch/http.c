@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "outputs/elasticsearch/http.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#define CONNECT_TIMEOUT_MS  10000
+/* curl copies a body through a buffer of this size, one send() for each. */
+#define UPLOAD_BYTES        (256 * KIB)
+
+struct slot {
+    struct http *http;
+    CURL *easy;
+    struct http_post *post;         /* under way, or NULL */
+    char why[CURL_ERROR_SIZE];
+};
+
+/* A socket of curl's, watched for it. */
+struct sock {
+    uv_poll_t poll;
+    struct http *http;
+    curl_socket_t fd;
+};
+
+struct http {
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    CURLM *multi;
+    struct curl_slist *headers;
+    struct slot *slots;
+    unsigned nslots;
+    unsigned handles;               /* open libuv handles */
+    void (*closed)(void *arg);      /* set: closing */
+    void *arg;
+};
+
+static void must(bool ok)
+{
+    if (!ok)
+        abort();                    /* out of memory, or a wrong option */
+}
+
+/* ---- what has ended ---- */
+
+static void end_post(struct slot *s, CURLcode code)
+{
+    struct http_post *p = s->post;
+    struct http_result r = { .complete = code == CURLE_OK, .why = "" };
+    curl_off_t retry_after = 0;
+    long status = 0;
+
+    curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    r.status = (unsigned)status;
+    r.retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
+    if (code != CURLE_OK)
+        r.why = s->why[0] != '\0' ? s->why : curl_easy_strerror(code);
+    curl_multi_remove_handle(s->http->multi, s->easy);
+    s->post = NULL;
+    p->done(p, &r);
+}
+
+/* Not from within curl: here handles may be added and removed. */
+static void collect(struct http *h)
+{
+    CURLMsg *msg;
+    int left;
+
+    while (h->closed == NULL &&
+           (msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+        struct slot *s = NULL;
+
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&s);
+        end_post(s, msg->data.result);
+    }
+}
+
+static void act(struct http *h, curl_socket_t fd, int events)
+{
+    int running;
+
+    if (h->closed != NULL)
+        return;
+    must(curl_multi_socket_action(h->multi, fd, events, &running) ==
+         CURLM_OK);
+    collect(h);
+}
+
+/* ---- sockets and time, for curl ---- */
+
+/* One of our libuv handles is closed; after the last, all goes. */
+static void release(struct http *h)
+{
+    void (*closed)(void *) = h->closed;
+    void *arg = h->arg;
+
+    if (--h->handles > 0)
+        return;
+    curl_slist_free_all(h->headers);
+    free(h->slots);
+    free(h);
+    closed(arg);
+}
+
+static void on_sock_closed(uv_handle_t *handle)
+{
+    struct sock *k = handle->data;
+    struct http *h = k->http;
+
+    free(k);
+    release(h);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct sock *k = poll->data;
+    int flags = 0;
+
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    act(k->http, k->fd, flags);
+}
+
+static void drop_sock(struct http *h, curl_socket_t fd, struct sock *k)
+{
+    if (k == NULL)
+        return;
+    curl_multi_assign(h->multi, fd, NULL);
+    uv_poll_stop(&k->poll);
+    uv_close((uv_handle_t *)&k->poll, on_sock_closed);
+}
+
+static struct sock *new_sock(struct http *h, curl_socket_t fd)
+{
+    struct sock *k = xcalloc(1, sizeof(*k));
+
+    k->http = h;
+    k->fd = fd;
+    must(uv_poll_init_socket(h->loop, &k->poll, fd) == 0);
+    k->poll.data = k;
+    h->handles++;
+    curl_multi_assign(h->multi, fd, k);
+    return k;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
+                     void *sockp)
+{
+    struct http *h = arg;
+    struct sock *k = sockp;
+    int events = 0;
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        drop_sock(h, fd, k);
+        return 0;
+    }
+    if (k == NULL)
+        k = new_sock(h, fd);
+    if (what != CURL_POLL_OUT)
+        events |= UV_READABLE;
+    if (what != CURL_POLL_IN)
+        events |= UV_WRITABLE;
+    uv_poll_start(&k->poll, events, on_ready);
+    return 0;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* -1 stops the timer; 0 means soon, and never from in here. */
+static int on_timeout(CURLM *multi, long ms, void *arg)
+{
+    struct http *h = arg;
+
+    (void)multi;
+    if (uv_is_closing((uv_handle_t *)&h->timer))
+        return 0;
+    if (ms < 0)
+        uv_timer_stop(&h->timer);
+    else
+        uv_timer_start(&h->timer, on_timer, (uint64_t)ms, 0);
+    return 0;
+}
+
+/* ---- requests ---- */
+
+static size_t on_data(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct slot *s = arg;
+
+    s->post->data(s->post, bytes, size * n);
+    return size * n;
+}
+
+static void set_credentials(CURL *easy, const struct http_conf *conf)
+{
+    if (conf->username == NULL)
+        return;
+    must(curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == 0 &&
+         curl_easy_setopt(easy, CURLOPT_USERNAME, conf->username) == 0 &&
+         curl_easy_setopt(easy, CURLOPT_PASSWORD,
+                          conf->password != NULL ? conf->password : "") == 0);
+}
+
+static void init_slot(struct http *h, struct slot *s,
+                      const struct http_conf *conf)
+{
+    CURL *c = curl_easy_init();
+
+    must(c != NULL);
+    s->http = h;
+    s->easy = c;
+    must(curl_easy_setopt(c, CURLOPT_PRIVATE, s) == 0 &&
+         curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == 0 &&
+         curl_easy_setopt(c, CURLOPT_POST, 1L) == 0 &&
+         curl_easy_setopt(c, CURLOPT_HTTPHEADER, h->headers) == 0 &&
+         curl_easy_setopt(c, CURLOPT_USERAGENT, "tallyman/" TALLYMAN_VERSION)
+             == 0 &&
+         curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == 0 &&
+         curl_easy_setopt(c, CURLOPT_WRITEDATA, s) == 0 &&
+         curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->why) == 0 &&
+         curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)conf->timeout_ms) == 0 &&
+         curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
+                          (long)CONNECT_TIMEOUT_MS) == 0 &&
+         curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES)
+             == 0 &&
+         curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L) == 0 &&
+         curl_easy_setopt(c, CURLOPT_HTTP_VERSION,
+                          (long)CURL_HTTP_VERSION_1_1) == 0 &&
+         curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == 0);
+    if (conf->ca_file != NULL)
+        must(curl_easy_setopt(c, CURLOPT_CAINFO, conf->ca_file) == 0);
+    set_credentials(c, conf);
+}
+
+static void add_header(struct http *h, const char *line)
+{
+    struct curl_slist *list = curl_slist_append(h->headers, line);
+
+    must(list != NULL);
+    h->headers = list;
+}
+
+static void make_headers(struct http *h, const struct http_conf *conf)
+{
+    add_header(h, "Content-Type: application/x-ndjson");
+    add_header(h, "Accept: application/json");
+    add_header(h, "Expect:");       /* no 100-continue: a round trip less */
+    if (conf->gzip)
+        add_header(h, "Content-Encoding: gzip");
+    if (conf->api_key != NULL) {
+        char *line = xprintf("Authorization: ApiKey %s", conf->api_key);
+
+        add_header(h, line);
+        explicit_bzero(line, strlen(line));
+        free(line);
+    }
+}
+
+struct http *http_open(uv_loop_t *loop, const struct http_conf *conf,
+                       struct err *e)
+{
+    struct http *h;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+        err_set(e, ERR_IO, "libcurl cannot be used");
+        return NULL;
+    }
+    h = xcalloc(1, sizeof(*h));
+    h->loop = loop;
+    h->multi = curl_multi_init();
+    must(h->multi != NULL);
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)conf->slots);
+    uv_timer_init(loop, &h->timer);
+    h->timer.data = h;
+    h->handles = 1;
+    make_headers(h, conf);
+    h->nslots = conf->slots;
+    h->slots = xcalloc(h->nslots, sizeof(*h->slots));
+    for (unsigned i = 0; i < h->nslots; i++)
+        init_slot(h, &h->slots[i], conf);
+    return h;
+}
+
+void http_post(struct http *h, struct http_post *p)
+{
+    struct slot *s = h->slots;
+
+    while (s->post != NULL)
+        s++;                        /* the caller keeps to the number */
+    s->post = p;
+    s->why[0] = '\0';
+    must(curl_easy_setopt(s->easy, CURLOPT_URL, p->url) == 0 &&
+         curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, p->body.at) == 0 &&
+         curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                          (curl_off_t)p->body.len) == 0 &&
+         curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, p->fresh ? 1L : 0L)
+             == 0);
+    must(curl_multi_add_handle(h->multi, s->easy) == CURLM_OK);
+}
+
+/* ---- the end ---- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void http_close(struct http *h, void (*closed)(void *arg), void *arg)
+{
+    h->closed = closed;
+    h->arg = arg;
+    for (unsigned i = 0; i < h->nslots; i++) {
+        struct slot *s = &h->slots[i];
+
+        if (s->post != NULL)
+            curl_multi_remove_handle(h->multi, s->easy);
+        curl_easy_cleanup(s->easy);
+    }
+    curl_multi_cleanup(h->multi);
+    uv_close((uv_handle_t *)&h->timer, on_timer_closed);
+}

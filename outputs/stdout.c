@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stdout - events as JSON lines on standard output.
+ *
+ * Never blocks the loop, and never changes the flags of a descriptor that it
+ * shares with a shell: a pipe or terminal is opened anew for us alone; where
+ * that cannot be, small pieces are written once poll() says there is room. A
+ * reader that stops reading stops this lane, nothing else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "outputs/line.h"
+#include "outputs/output.h"
+
+/* What is written in one turn of the loop. */
+#define BUDGET (256 * KIB)
+
+struct stdout_conf {
+    unsigned format;
+};
+
+struct output {
+    int fd;
+    bool own;                   /* fd is ours alone and never blocks */
+    bool can_poll;
+    uv_poll_t poll;
+    uv_idle_t idle;
+    unsigned handles;
+    struct send *send;          /* under way, or NULL */
+    struct span left;           /* of it */
+    void (*closed)(void *arg);
+    void *arg;
+};
+
+static const char *const formats[] = { "json", NULL };
+
+static const struct opt stdout_opts[] = {
+    OPT_CHOICE(struct stdout_conf, format, .def = "json", .choices = formats,
+               .help = "json: the event as the API server wrote it, one a "
+                       "line."),
+    OPT_END
+};
+
+/* The same pipe or terminal by a description of our own. A file must keep the
+ * shared one: its offset is the shell's as well. */
+static int open_own(bool *own)
+{
+    struct stat st;
+    int fd = -1;
+
+    if (fstat(STDOUT_FILENO, &st) == 0 &&
+        (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+        fd = open("/proc/self/fd/1",
+                  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    *own = fd >= 0;
+    return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+static struct output *stdout_open(const struct output_env *env,
+                                  const void *conf, struct err *e)
+{
+    struct output *o = xcalloc(1, sizeof(*o));
+
+    (void)conf;
+    o->fd = open_own(&o->own);
+    if (o->fd < 0) {
+        err_set(e, ERR_IO, "standard output cannot be used: %m");
+        free(o);
+        return NULL;
+    }
+    uv_idle_init(env->loop, &o->idle);
+    o->idle.data = o;
+    o->handles = 1;
+    /* Files cannot be polled; they never make us wait either. */
+    o->can_poll = uv_poll_init(env->loop, &o->poll, o->fd) == 0;
+    if (o->can_poll) {
+        o->poll.data = o;
+        o->handles++;
+    }
+    return o;
+}
+
+static void answer(struct output *o, const struct answer *a)
+{
+    struct send *s = o->send;
+
+    o->send = NULL;
+    uv_idle_stop(&o->idle);
+    if (o->can_poll)
+        uv_poll_stop(&o->poll);
+    s->answered(s, a);
+}
+
+static void answer_error(struct output *o, int error)
+{
+    char why[128];
+    struct answer a = { .status = (unsigned)error, .why = why };
+
+    a.kind = error == EPIPE ? ANSWER_GONE : ANSWER_BLOCKED;
+    snprintf(why, sizeof(why), "standard output: %s",
+             error == EPIPE ? "its reader has gone" : strerror(error));
+    answer(o, &a);
+}
+
+/* Whether a write of up to `*n` bytes will not block; may make it fewer. */
+static bool has_room(const struct output *o, size_t *n)
+{
+    struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+
+    if (o->own || !o->can_poll)
+        return true;
+    *n = *n < PIPE_BUF ? *n : PIPE_BUF;
+    return poll(&p, 1, 0) == 1;
+}
+
+static void on_idle(uv_idle_t *idle);
+
+static void on_writable(uv_poll_t *poll, int status, int events)
+{
+    struct output *o = poll->data;
+
+    (void)status;               /* the write will say what is wrong */
+    (void)events;
+    uv_poll_stop(&o->poll);
+    uv_idle_start(&o->idle, on_idle);
+}
+
+static void wait_for_room(struct output *o)
+{
+    uv_idle_stop(&o->idle);
+    uv_poll_start(&o->poll, UV_WRITABLE | UV_DISCONNECT, on_writable);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct output *o = idle->data;
+    size_t budget = BUDGET;
+
+    while (o->left.len > 0 && budget > 0) {
+        size_t n = o->left.len < budget ? o->left.len : budget;
+        ssize_t w = -1;
+
+        errno = EAGAIN;
+        if (has_room(o, &n))
+            w = write(o->fd, o->left.at, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0 && errno == EAGAIN && o->can_poll) {
+            wait_for_room(o);
+            return;
+        }
+        if (w < 0) {
+            answer_error(o, errno);
+            return;
+        }
+        o->left.at += w;
+        o->left.len -= (size_t)w;
+        budget -= (size_t)w;
+    }
+    if (o->left.len > 0)
+        return;                 /* the next turn goes on */
+    line_verdicts(o->send->batch, o->send->first, o->send->count,
+                  VERDICT_DELIVERED);
+    answer(o, &(struct answer){ .kind = ANSWER_ITEMS });
+}
+
+static void stdout_send(struct output *o, struct send *s)
+{
+    o->send = s;
+    o->left = batch_bytes_of(s->batch, s->first, s->count);
+    uv_idle_start(&o->idle, on_idle);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct output *o = handle->data;
+    void (*closed)(void *) = o->closed;
+    void *arg = o->arg;
+
+    if (--o->handles > 0)
+        return;
+    close(o->fd);
+    free(o);
+    closed(arg);
+}
+
+static void stdout_close(struct output *o, void (*closed)(void *arg),
+                         void *arg)
+{
+    o->closed = closed;
+    o->arg = arg;
+    uv_close((uv_handle_t *)&o->idle, on_closed);
+    if (o->can_poll)
+        uv_close((uv_handle_t *)&o->poll, on_closed);
+}
+
+extern const struct output_ops output_stdout;
+
+const struct output_ops output_stdout = {
+    .name = "stdout",
+    .help = "Write each event to standard output, one a line.",
+    .opts = stdout_opts,
+    .conf_size = sizeof(struct stdout_conf),
+    .max_in_flight = 1,
+    .shape = SHAPE_BYTES,
+    .open = stdout_open,
+    .encode = line_encode,
+    .send = stdout_send,
+    .close = stdout_close,
+};
