@@ -85,6 +85,8 @@ static const char *value_start(const struct scan *s)
 {
     const char *p = s->line + here(s), *end = s->ev->line.at + s->ev->line.len;
 
+    if (p + 1 < end && p[0] == ':' && (p[1] == '"' || p[1] == '{'))
+        return p + 1;           /* as Go writes it */
     while (p < end && strchr(": \t\n\v\f\r", *p) != NULL)
         p++;
     return p;

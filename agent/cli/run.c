@@ -92,8 +92,10 @@ int cmd_run(int argc, char **argv)
         return EXIT_CONFIG;
     rc = set_level(args.level, conf->agent.log_level);
     if (rc == EXIT_OK) {
-        /* Large buffers go back to the system when they are freed. */
-        mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+        /* Batches and long lines go back to the system when they are freed;
+         * what libcurl takes and gives for every request does not. */
+        mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+        mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
         signal(SIGPIPE, SIG_IGN);
         rc = exit_code(agent_run(conf, cut_short));
     }

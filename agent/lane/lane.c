@@ -237,6 +237,7 @@ int lane_start(struct lane *l, struct err *e)
     if (rc != 0)
         return rc;
     l->reading = true;
+    l->noted = l->cursor.file;
     saver_hurry(l->saver);
     lane_wake(l);
     return 0;

@@ -31,6 +31,7 @@ struct lane {
 
     /* from the trail */
     struct cursor cursor;
+    const struct file *noted;   /* where the cursor last was; only compared */
     struct waiter waiter;
     const struct parser_ops *parser_ops;
     struct parser *parser;

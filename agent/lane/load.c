@@ -202,6 +202,19 @@ static void at_end(struct lane *l)
     trail_wait(l->env.trail, &l->waiter);
 }
 
+/* A new file is a new place, even while nothing of it is settled: the old one
+ * may be gone at the next start. */
+static void note_file(struct lane *l)
+{
+    if (l->cursor.file == l->noted)
+        return;
+    l->noted = l->cursor.file;
+    if (l->barrier)
+        saver_hurry(l->saver);
+    else
+        saver_touch(l->saver);
+}
+
 bool lane_load(struct lane *l)
 {
     uint64_t stop = l->cursor.read_bytes + BUDGET;
@@ -209,6 +222,7 @@ bool lane_load(struct lane *l)
     while (l->cursor.read_bytes < stop) {
         if (!l->has_line) {
             l->line_what = cursor_next(&l->cursor, &l->line);
+            note_file(l);
             if (l->line_what == CURSOR_MORE)
                 continue;
             if (l->line_what == CURSOR_END) {

@@ -99,7 +99,7 @@ static void add_id(struct action *a, const struct event *ev, char *out)
         *out++ = base64url[v & 63];
     }
     *out++ = base64url[hash[15] >> 2];
-    *out++ = base64url[(hash[15] & 3) << 4];
+    *out++ = base64url[(hash[15] & 3) << 4 | hash[16] >> 4];
 }
 
 void action_add(struct action *a, const struct event *ev, struct buf *out)

@@ -7,7 +7,7 @@
  *
  * The id is made of the event's time (milliseconds, 12 hex digits), so that ids
  * of one time lie together in the index, and of the SHA-256 of the event's own
- * bytes (the first 128 bits, 22 characters of base64url). The same bytes give
+ * bytes (22 characters of base64url, the first 132 bits). The same bytes give
  * the same id, and nobody can choose one.
  */
 #ifndef TALLYMAN_ACTION_H

@@ -23,6 +23,7 @@ void gzip_free(struct gzip *z)
 void gzip_pack(struct gzip *z, struct span in, struct buf *out)
 {
     struct isal_zstream *s = &z->stream;
+    size_t room = in.len / 8 + 4 * KIB;     /* audit logs shrink to a tenth */
 
     isal_deflate_init(s);
     s->level = 1;
@@ -34,8 +35,6 @@ void gzip_pack(struct gzip *z, struct span in, struct buf *out)
     s->next_in = (uint8_t *)in.at;
     s->avail_in = (uint32_t)in.len;
     do {
-        size_t room = 64 * KIB;
-
         s->next_out = (uint8_t *)buf_room(out, room);
         s->avail_out = (uint32_t)room;
         if (isal_deflate(s) != COMP_OK)
