@@ -38,9 +38,11 @@ struct file_conf {
 struct output {
     const struct file_conf *conf;
     const char *who;
-    int fd;
+    int fd;                     /* -1: it could not be opened yet */
+    struct buf resume_at;       /* the mark of the last run, until it is open */
     uint64_t length;            /* of what is settled, and on disk */
     bool rotate;                /* before the next write */
+    bool opened;                /* by the last work, which did nothing else */
     uv_work_t work;
     uv_idle_t idle;             /* only to close on the loop */
     struct send *send;          /* under way, or NULL */
@@ -182,6 +184,8 @@ static int write_at_end(struct output *o, struct span bytes, struct err *e)
 
 /* ---- sending ---- */
 
+static int open_at_mark(struct output *o, struct err *e);
+
 /* Runs on a thread of the pool, while nobody else touches the output. */
 static void write_send(uv_work_t *work)
 {
@@ -189,6 +193,12 @@ static void write_send(uv_work_t *work)
     const struct send *s = o->send;
 
     o->rc = 0;
+    o->opened = false;
+    if (o->fd < 0) {
+        o->rc = open_at_mark(o, &o->err);
+        o->opened = o->rc == 0;
+        return;
+    }
     if (o->rotate && is_at_path(o->fd, o->conf->path))
         o->rc = rename_away(o->conf->path, &o->err);
     if (o->rc == 0 && !is_at_path(o->fd, o->conf->path))
@@ -209,7 +219,11 @@ static void on_written(uv_work_t *work, int status)
     o->send = NULL;
     if (o->closed != NULL)
         return;
-    if (status == 0 && o->rc == 0) {
+    if (status == 0 && o->opened) {
+        /* Its length goes into a checkpoint before the first write. */
+        a = (struct answer){ .kind = ANSWER_BLOCKED, .checkpoint_first = true,
+                             .why = "the file can be written now" };
+    } else if (status == 0 && o->rc == 0) {
         line_verdicts(s->batch, s->first, s->count, VERDICT_DELIVERED);
         o->rotate = o->conf->max_size > 0 && o->length >= o->conf->max_size;
         a = (struct answer){ .kind = ANSWER_ITEMS,
@@ -258,7 +272,7 @@ static void file_mark(struct output *o, struct buf *line)
 
     /* Without a mark nothing can be cut off after a crash; it is no reason to
      * stop, and it is made anew at the next settling. */
-    if (fstat(o->fd, &st) != 0 || !guard_at(o->fd, o->length, n, hex))
+    if (o->fd < 0 || fstat(o->fd, &st) != 0 || !guard_at(o->fd, o->length, n, hex))
         return;
     buf_printf(line, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %s %d",
                (uint64_t)st.st_ino, o->length, n, hex, o->rotate);
@@ -334,24 +348,62 @@ static int resume_rotated(struct output *o, const struct mark *m,
     return rc;
 }
 
-static int file_resume(struct output *o, struct span text, struct err *e)
+/* Goes on where the mark says, on an open file. */
+static int go_to_mark(struct output *o, struct err *e)
 {
-    uint64_t size = o->length;
+    struct span text = { o->resume_at.at, o->resume_at.len };
     struct mark m;
+    int rc = size_of(o, &o->length, e);
 
-    if (text.len == 0)
-        return 0;               /* the first start: append */
+    if (rc != 0 || text.len == 0)
+        return rc;              /* the first start: append */
     if (!parse_mark(text, &m))
         return err_set(e, ERR_DAMAGED, "the checkpoint's mark is damaged");
     if (!is_marked(o->fd, &m))
         return resume_rotated(o, &m, e);
-    if (size > m.length)
+    if (o->length > m.length)
         log_info(o->who, "cutting %" PRIu64 " bytes from %s that were not "
-                         "settled; they come again", size - m.length,
+                         "settled; they come again", o->length - m.length,
                  o->conf->path);
     o->length = m.length;
     o->rotate = m.rotate != 0;
     return cut(o->fd, o->conf->path, m.length, e);
+}
+
+static int open_at_mark(struct output *o, struct err *e)
+{
+    int rc;
+
+    o->fd = open_file(o->conf->path, e);
+    if (o->fd < 0)
+        return o->fd;
+    rc = sync_dir(o->conf->path, e);
+    if (rc == 0)
+        rc = go_to_mark(o, e);
+    if (rc == 0) {
+        buf_free(&o->resume_at);
+    } else {
+        close(o->fd);
+        o->fd = -1;
+    }
+    return rc;
+}
+
+/* A file that cannot be opened yet, or a disk that is full, is waited for: the
+ * first sending tries again and says so. */
+static int file_resume(struct output *o, struct span mark, struct err *e)
+{
+    struct err why = { 0 };
+    int rc;
+
+    buf_add_span(&o->resume_at, mark);
+    rc = open_at_mark(o, &why);
+    if (rc == ERR_DAMAGED)
+        return err_set(e, rc, "%s", why.text);
+    if (rc != 0)
+        log_warn(o->who, "%s; trying again when there is something to write",
+                 why.text);
+    return 0;
 }
 
 /* ---- life ---- */
@@ -361,16 +413,10 @@ static struct output *file_open(const struct output_env *env,
 {
     struct output *o = xcalloc(1, sizeof(*o));
 
+    (void)e;
     o->conf = conf;
     o->who = env->who;
-    o->fd = open_file(o->conf->path, e);
-    if (o->fd < 0 || size_of(o, &o->length, e) != 0 ||
-        sync_dir(o->conf->path, e) != 0) {
-        if (o->fd >= 0)
-            close(o->fd);
-        free(o);
-        return NULL;
-    }
+    o->fd = -1;
     uv_idle_init(env->loop, &o->idle);
     o->idle.data = o->work.data = o;
     return o;
@@ -382,7 +428,9 @@ static void on_closed(uv_handle_t *handle)
     void (*closed)(void *) = o->closed;
     void *arg = o->arg;
 
-    close(o->fd);
+    if (o->fd >= 0)
+        close(o->fd);
+    buf_free(&o->resume_at);
     free(o);
     closed(arg);
 }

@@ -66,23 +66,17 @@ static size_t escape(char *out, size_t room, struct span s)
     return used;
 }
 
-void log_line(enum log_level level, const char *who, const char *format, ...)
+static void write_line(enum log_level level, const char *who,
+                       const char *format, va_list args)
 {
     char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES], now[CLOCK_TEXT_SIZE];
-    va_list args;
+    int len = vsnprintf(text, sizeof(text), format, args);
     size_t n;
-    int len;
 
-    if (!log_is_on(level))
-        return;
-    va_start(args, format);
-    len = vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
     if (len < 0)
         return;
     if ((size_t)len >= sizeof(text))
         len = sizeof(text) - 1;
-
     clock_format(now, clock_wall_us(), 3);
     n = (size_t)snprintf(line, sizeof(line), "%s %s %.200s: ", now,
                          log_level_names[level], who);
@@ -91,4 +85,24 @@ void log_line(enum log_level level, const char *who, const char *format, ...)
     /* Where standard error is gone there is nobody left to tell. */
     if (file_write_all(STDERR_FILENO, line, n) != 0)
         return;
+}
+
+void log_line(enum log_level level, const char *who, const char *format, ...)
+{
+    va_list args;
+
+    if (!log_is_on(level))
+        return;
+    va_start(args, format);
+    write_line(level, who, format, args);
+    va_end(args);
+}
+
+void log_always(const char *who, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line(LOG_INFO, who, format, args);
+    va_end(args);
 }

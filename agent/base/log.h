@@ -30,6 +30,9 @@ bool log_is_on(enum log_level level);
 void log_line(enum log_level level, const char *who, const char *format, ...)
     PRINTF(3, 4);
 
+/* The same at whatever level is set: what was asked for, or the last word. */
+void log_always(const char *who, const char *format, ...) PRINTF(2, 3);
+
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

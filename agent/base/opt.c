@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define NAME_MAX_BYTES 64       /* longer names resemble nothing */
+#define NAME_MAX_BYTES 64 /* longer names resemble nothing */
 
 struct scale {
     const char *unit;
@@ -18,13 +18,12 @@ struct scale {
 
 /* Largest first: a number is printed in the largest that divides it. */
 static const struct scale sizes[] = {
-    { "GiB", 1024 * MIB }, { "MiB", MIB }, { "KiB", KIB }, { "", 1 },
-    { NULL, 0 }
+    { "GiB", 1024 * MIB }, { "MiB", MIB }, { "KiB", KIB }, { "", 1 }, { 0 },
 };
 static const struct scale durations[] = {
-    { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { NULL, 0 }
+    { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { 0 },
 };
-static const struct scale counts[] = { { "", 1 }, { NULL, 0 } };
+static const struct scale counts[] = { { "", 1 }, { 0 } };
 
 static const struct scale *scales_of(enum opt_type type)
 {
@@ -219,8 +218,7 @@ static void wipe(char **text)
     *text = NULL;
 }
 
-int opt_set(const struct opt *row, void *conf, const char *text,
-            struct err *e)
+int opt_set(const struct opt *row, void *conf, const char *text, struct err *e)
 {
     int rc;
 
@@ -249,8 +247,7 @@ int opt_set(const struct opt *row, void *conf, const char *text,
     abort();
 }
 
-int opt_add(const struct opt *row, void *conf, const char *text,
-            struct err *e)
+int opt_add(const struct opt *row, void *conf, const char *text, struct err *e)
 {
     struct opt_list *list = field(row, conf);
     int rc;
@@ -354,8 +351,8 @@ static unsigned distance(const char *a, const char *b)
         for (size_t j = 1; j <= blen; j++) {
             unsigned differ = folded(a[i - 1]) != folded(b[j - 1]);
 
-            now[j] = least(least(last[j], now[j - 1]) + 1,
-                           last[j - 1] + differ);
+            now[j] =
+                least(least(last[j], now[j - 1]) + 1, last[j - 1] + differ);
             if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
                 folded(a[i - 2]) == folded(b[j - 1]))
                 now[j] = least(now[j], before[j - 2] + 1);

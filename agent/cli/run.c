@@ -43,17 +43,11 @@ static int parse_args(int argc, char **argv, struct run_args *args)
     return rc;
 }
 
-static int set_level(const char *name, unsigned level)
+static int find_level(const char *name, unsigned *level)
 {
-    if (name == NULL) {
-        log_set_level(level);
-        return EXIT_OK;
-    }
-    for (level = 0; level < LOG_NLEVELS; level++) {
-        if (strcmp(name, log_level_names[level]) == 0) {
-            log_set_level(level);
+    for (*level = 0; *level < LOG_NLEVELS; ++*level) {
+        if (strcmp(name, log_level_names[*level]) == 0)
             return EXIT_OK;
-        }
     }
     fprintf(stderr, "tallyman run: '%s' is no log level: error, warn, info or "
                     "debug\n", name);
@@ -83,22 +77,23 @@ int cmd_run(int argc, char **argv)
 {
     struct run_args args = { .conf = CLI_DEFAULT_CONF };
     int rc = parse_args(argc, argv, &args);
+    unsigned level = 0;
     struct conf *conf;
 
+    if (rc == EXIT_OK && args.level != NULL)
+        rc = find_level(args.level, &level);
     if (rc != EXIT_OK)
         return rc;
     conf = conf_read(args.conf, stderr);
     if (conf == NULL)
         return EXIT_CONFIG;
-    rc = set_level(args.level, conf->agent.log_level);
-    if (rc == EXIT_OK) {
-        /* Batches and long lines go back to the system when they are freed;
-         * what libcurl takes and gives for every request does not. */
-        mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-        mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-        signal(SIGPIPE, SIG_IGN);
-        rc = exit_code(agent_run(conf, cut_short));
-    }
+    log_set_level(args.level != NULL ? level : conf->agent.log_level);
+    /* Batches and long lines go back to the system when they are freed; what
+     * libcurl takes and gives for every request does not. */
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    signal(SIGPIPE, SIG_IGN);
+    rc = exit_code(agent_run(conf, cut_short));
     conf_free(conf);
     return rc;
 }

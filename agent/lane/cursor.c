@@ -32,6 +32,7 @@ void cursor_close(struct cursor *c)
 static void empty_buffer(struct cursor *c)
 {
     c->begin = c->scanned = c->end = 0;
+    c->hole_len = 0;
     c->was_final = false;
     c->long_len = 0;
 }
@@ -166,6 +167,22 @@ static void advance(struct cursor *c, size_t n)
         c->scanned = c->begin;
 }
 
+static void add_hole(struct cursor *c, uint64_t n)
+{
+    c->hole_bytes += n;
+    c->hole_len += n;
+}
+
+static void end_hole(struct cursor *c)
+{
+    log_warn(c->who,
+             "%s: a hole of %llu NUL bytes before offset %llu is passed over; "
+             "what stood there was never written or was cut off",
+             file_path(c->file), (unsigned long long)c->hole_len,
+             (unsigned long long)c->offset);
+    c->hole_len = 0;
+}
+
 /*
  * A run of NULs where a line should begin: the hole that copytruncate leaves
  * under a writer which does not append. What the file system knows to be a hole
@@ -178,13 +195,13 @@ static void pass_hole(struct cursor *c)
 
     while (c->begin + n < c->end && c->bytes[c->begin + n] == '\0')
         n++;
-    c->hole_bytes += n;
+    add_hole(c, n);
     advance(c, n);
     if (c->begin < c->end)
         return;
     data = lseek(file_fd(c->file), (off_t)c->offset, SEEK_DATA);
     if (data > (off_t)c->offset) {
-        c->hole_bytes += (uint64_t)data - c->offset;
+        add_hole(c, (uint64_t)data - c->offset);
         c->offset = (uint64_t)data;
     }
 }
@@ -244,6 +261,8 @@ static enum cursor_what from_buffer(struct cursor *c, struct line *line)
 
     if (c->begin < c->end && c->bytes[c->begin] == '\0' && c->long_len == 0)
         pass_hole(c);
+    if (c->begin < c->end && c->hole_len > 0)
+        end_hole(c);
     newline = find_newline(c);
     len = c->scanned - c->begin;
     if (c->long_len > 0 || len > conf(c)->max_line) {

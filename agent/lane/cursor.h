@@ -45,7 +45,8 @@ struct cursor {
     size_t end;
     bool was_final;             /* the file could not grow at the last EOF */
     bool complained;
-    uint64_t hole_bytes;        /* NULs that were passed over */
+    uint64_t hole_bytes;        /* NULs that were passed over, in all */
+    uint64_t hole_len;          /* of the run that goes on; 0: none */
     uint64_t read_bytes;
     /* A line over max_line on its way through. */
     struct sha256 *long_hash;

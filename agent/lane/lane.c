@@ -343,7 +343,7 @@ void lane_log_counters(const struct lane *l)
 
     c.read_bytes = l->cursor.read_bytes;
     c.hole_bytes = l->cursor.hole_bytes;
-    log_info(l->who,
+    log_always(l->who,
              "counters read=%" PRIu64 " delivered=%" PRIu64
              " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
              " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64

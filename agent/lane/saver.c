@@ -168,6 +168,11 @@ void saver_hurry(struct saver *s)
     consider(s);
 }
 
+bool saver_is_hurrying(const struct saver *s)
+{
+    return (s->hurry && s->dirty) || (s->busy && s->hurried);
+}
+
 void saver_close(struct saver *s, void (*closed)(void *arg))
 {
     s->closed = closed;

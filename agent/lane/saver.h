@@ -32,6 +32,7 @@ struct saver *saver_open(uv_loop_t *loop, const char *who, int dir,
 void saver_touch(struct saver *s);
 /* Something moved and somebody waits for saved(). */
 void saver_hurry(struct saver *s);
+bool saver_is_hurrying(const struct saver *s);
 /* Writes what is left to write, then `closed` on the loop. */
 void saver_close(struct saver *s, void (*closed)(void *arg));
 

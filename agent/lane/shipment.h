@@ -62,8 +62,8 @@ void shipment_enter(struct shipment *s, enum shipment_state next);
 /* Nothing in it but, perhaps, a range of the trail. */
 bool shipment_is_empty(const struct shipment *s);
 size_t shipment_memory(const struct shipment *s);
-/* Events and lines in it that have no final verdict yet, or one that is not on
- * disk yet. */
+/* Events and lines in it that are not settled: those whose verdict has come are
+ * taken out of the batch as soon as it is booked. */
 uint64_t shipment_open_events(const struct shipment *s);
 
 #endif

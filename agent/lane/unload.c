@@ -146,6 +146,15 @@ static void on_items(struct shipment *s, const struct answer *a)
     shipment_enter(s, SHIPMENT_READY);
 }
 
+/* The output's own place, at a moment when it fits the low mark. */
+static void take_mark(struct lane *l)
+{
+    if (l->env.ops->mark == NULL)
+        return;
+    l->mark.len = 0;
+    l->env.ops->mark(l->output, &l->mark);
+}
+
 static void halve(struct shipment *s)
 {
     s->limit = s->send.count > 1 ? s->send.count / 2 : 1;
@@ -160,6 +169,9 @@ static void on_blocked(struct shipment *s, const struct answer *a)
     in_trouble(l, a->why, pause);
     if (a->kind == ANSWER_BUSY && l->trouble.attempts > 1)
         halve(s);
+    if (a->checkpoint_first)
+        take_mark(l);
+    l->barrier |= a->checkpoint_first;
     l->count.blocked++;
     l->count.retried += s->send.count;
     l->trouble.until_ms = uv_now(l->env.loop) + pause;
@@ -300,6 +312,8 @@ void lane_dispatch(struct lane *l)
 {
     uint64_t now = uv_now(l->env.loop), next = UINT64_MAX;
 
+    if (l->barrier && l->first != NULL && !saver_is_hurrying(l->saver))
+        saver_hurry(l->saver);
     for (struct shipment *s = l->first; s != NULL; s = s->next) {
         uint64_t at = s->retry_at_ms;
 
@@ -354,10 +368,7 @@ void lane_settle_front(struct lane *l)
         l->first = s->next;
         recycle(s);
         moved = true;
-        if (l->env.ops->mark != NULL) {
-            l->mark.len = 0;
-            l->env.ops->mark(l->output, &l->mark);
-        }
+        take_mark(l);
     }
     if (moved && l->barrier)
         saver_hurry(l->saver);

@@ -259,11 +259,17 @@ static struct live live_now(struct trail *t)
     const char *path = t->conf->path;
     struct live l = { .fd = -1 };
 
-    l.is_there = stat(path, &l.st) == 0;
-    if (!l.is_there && errno != ENOENT && !t->complained)
-        log_error(t->who, "cannot look at %s: %s; trying again", path,
-                  strerror(errno));
-    t->complained = !l.is_there && errno != ENOENT;
+    const char *why = NULL;
+
+    if (stat(path, &l.st) != 0)
+        why = errno != ENOENT ? strerror(errno) : NULL;
+    else if (!S_ISREG(l.st.st_mode))
+        why = S_ISDIR(l.st.st_mode) ? strerror(EISDIR) : "not a regular file";
+    else
+        l.is_there = true;
+    if (why != NULL && !t->complained)
+        log_error(t->who, "cannot read %s: %s; trying again", path, why);
+    t->complained = why != NULL;
     if (!l.is_there)
         return l;
     l.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -277,7 +283,7 @@ static bool live_is(const struct trail *t, const struct live *l)
 {
     struct stat st;
 
-    if (stat(t->conf->path, &st) != 0)
+    if (stat(t->conf->path, &st) != 0 || !S_ISREG(st.st_mode))
         return !l->is_there;
     return l->is_there && st.st_dev == l->st.st_dev &&
            st.st_ino == l->st.st_ino;
@@ -423,7 +429,7 @@ static bool is_unchanged(const struct trail *t)
         st.st_ino != t->dir_ino || st.st_mtim.tv_sec != t->dir_mtime.tv_sec ||
         st.st_mtim.tv_nsec != t->dir_mtime.tv_nsec)
         return false;
-    if (stat(t->conf->path, &st) != 0)
+    if (stat(t->conf->path, &st) != 0 || !S_ISREG(st.st_mode))
         return t->live == NULL;
     return t->live != NULL && t->live->dev == st.st_dev && t->live->ino == st.st_ino;
 }
@@ -557,7 +563,7 @@ struct trail *trail_open(uv_loop_t *loop, const char *name,
                           t);
     free(prefix);
     scan(t);
-    if (t->oldest == NULL)
+    if (t->oldest == NULL && !t->complained)
         log_info(t->who, "%s is not there yet; waiting for it", conf->path);
     return t;
 }

@@ -302,18 +302,17 @@ static void es_send(struct output *o, struct send *s)
 
 /* ---- life ---- */
 
-static bool check_credentials(const struct elasticsearch_conf *c,
-                              struct err *e)
+static const char *es_check(const void *conf)
 {
+    const struct elasticsearch_conf *c = conf;
+
     if (c->api_key != NULL && (c->username != NULL || c->password != NULL))
-        err_set(e, ERR_CONFIG, "api_key and username exclude each other");
-    else if (c->username != NULL && c->password == NULL)
-        err_set(e, ERR_CONFIG, "username needs a password");
-    else if (c->password != NULL && c->username == NULL)
-        err_set(e, ERR_CONFIG, "password needs a username");
-    else
-        return true;
-    return false;
+        return "api_key and username exclude each other";
+    if (c->username != NULL && c->password == NULL)
+        return "username needs a password";
+    if (c->password != NULL && c->username == NULL)
+        return "password needs a username";
+    return NULL;
 }
 
 static void open_requests(struct output *o, uint64_t n)
@@ -343,11 +342,8 @@ static struct output *es_open(const struct output_env *env, const void *conf,
                               struct err *e)
 {
     const struct elasticsearch_conf *c = conf;
-    struct output *o;
+    struct output *o = xcalloc(1, sizeof(*o));
 
-    if (!check_credentials(c, e))
-        return NULL;
-    o = xcalloc(1, sizeof(*o));
     o->conf = c;
     o->loop = env->loop;
     o->buffers = env->buffers;
@@ -399,6 +395,7 @@ const struct output_ops output_elasticsearch = {
     .opts = elasticsearch_opts,
     .conf_size = sizeof(struct elasticsearch_conf),
     .shape = SHAPE_RAW,
+    .check = es_check,
     .open = es_open,
     .encode = es_encode,
     .id_of = es_id_of,

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion of tallyman for bash: source it, or copy it to
+# /usr/share/bash-completion/completions/tallyman.
+
+_tallyman() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local command=${COMP_WORDS[1]} words='' files=no
+
+    if ((COMP_CWORD == 1)); then
+        words='run check --help --version'
+    elif [[ $command == run && $before == -c ]]; then
+        files=yes
+    elif [[ $command == run && $before == --log-level ]]; then
+        words='error warn info debug'
+    elif [[ $command == run ]]; then
+        words='-c --log-level --help'
+    elif [[ $command == check ]]; then
+        words='--options --help'
+        files=yes
+    fi
+
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    if [[ $files == yes && $word != -* ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    fi
+}
+
+complete -F _tallyman tallyman
