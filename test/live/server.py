@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A search server of ./search, and what the tests ask it over HTTP."""
+
+import base64
+import json
+import os
+import signal
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Iterator
+
+from waiting import Failed, Skipped, require, wait_until
+
+HERE = Path(__file__).resolve().parent
+# Downloading is worth this much waiting, then it counts as not to be had.
+FETCH_SECONDS = 300
+
+
+def script(name: str, *args: object, seconds: float = 300) -> str:
+    """Runs ./search or ./apiserver; 77 is Skipped, anything else but 0 Failed."""
+    process = subprocess.Popen(
+        [HERE / name, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except BaseException as why:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        if isinstance(why, subprocess.TimeoutExpired):
+            raise Skipped(f"{name} {args[0]} takes more than {seconds:.0f} s") from None
+        raise
+    if process.returncode == 77:
+        raise Skipped((out + err).strip().rpartition("skipped: ")[2])
+    require(
+        process.returncode == 0,
+        f"{name} {args[0]} failed ({process.returncode}): {(out + err)[-600:].strip()}",
+    )
+    return out
+
+
+class SearchServer:
+    def __init__(self, home: Path, product: str, version: str):
+        self.home, self.product, self.version, self.url = home, product, version, ""
+        self.name = f"{product}-{version}"
+        self.headers, self.ca_file = {"Content-Type": "application/json"}, None
+
+    def login(self, user: str, password: str, ca_file: Path) -> None:
+        """For a server with users and TLS."""
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.headers["Authorization"] = f"Basic {basic}"
+        self.ca_file = ca_file
+
+    def start(self, *options: object) -> None:
+        """Starts it, or again after kill(); options count the first time only."""
+        which = ("--product", self.product, "--version", self.version)
+        script("search", "fetch", *which, seconds=FETCH_SECONDS)
+        try:
+            out = script("search", "start", "--dir", self.home, *which, *options)
+        except Skipped as why:
+            raise Failed(f"{self.name} was fetched, but: {why}") from None
+        self.url = out.split()[0]
+
+    def stop(self) -> None:
+        script("search", "stop", "--dir", self.home, "--purge")
+
+    def kill(self) -> None:
+        pid = int((self.home / "node1/pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        wait_until("the server's end", lambda: not self.is_up())
+
+    def is_up(self) -> bool:
+        try:
+            self.ask("GET", "/_cluster/health")
+        except (OSError, Failed):
+            return False
+        return True
+
+    def ask(self, method: str, path: str, body: dict | None = None) -> dict:
+        request = urllib.request.Request(
+            self.url + path,
+            None if body is None else json.dumps(body).encode(),
+            self.headers,
+            method=method,
+        )
+        tls = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        try:
+            with urllib.request.urlopen(request, timeout=60, context=tls) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise Failed(
+                f"{method} {path}: {error.code} {error.read()[:300]!r}"
+            ) from None
+
+    def template(self, name: str, pattern: str, template: dict) -> None:
+        self.ask(
+            "PUT",
+            f"/_index_template/{name}",
+            {"index_patterns": [pattern], "template": template},
+        )
+
+    def count(self, index: str) -> int:
+        self.ask("POST", f"/{index}/_refresh")
+        return self.ask("GET", f"/{index}/_count")["count"]
+
+    def documents(self, index: str, **terms: object) -> Iterator[tuple[str, dict]]:
+        """(id, source) of all that match; a dot of a field name is written __ here."""
+        self.ask("POST", f"/{index}/_refresh")
+        wanted = [
+            {"term": {name.replace("__", "."): value}} for name, value in terms.items()
+        ]
+        page = self.ask(
+            "POST",
+            f"/{index}/_search?scroll=1m",
+            {"size": 2000, "query": {"bool": {"filter": wanted}}},
+        )
+        while page["hits"]["hits"]:
+            for hit in page["hits"]["hits"]:
+                yield hit["_id"], hit["_source"]
+            page = self.ask(
+                "POST",
+                "/_search/scroll",
+                {"scroll": "1m", "scroll_id": page["_scroll_id"]},
+            )
+        self.ask("DELETE", "/_search/scroll", {"scroll_id": page["_scroll_id"]})
