@@ -79,6 +79,12 @@ static int on_string(void *arg, const unsigned char *text, size_t len)
     return on_scalar(arg);
 }
 
+/* What yajl takes for space. */
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* Behind the colon and any space around it. yajl has not yet seen that there is
  * a colon. */
 static const char *value_start(const struct scan *s)
@@ -87,7 +93,7 @@ static const char *value_start(const struct scan *s)
 
     if (p + 1 < end && p[0] == ':' && (p[1] == '"' || p[1] == '{'))
         return p + 1;           /* as Go writes it */
-    while (p < end && strchr(": \t\n\v\f\r", *p) != NULL)
+    while (p < end && (*p == ':' || is_space(*p)))
         p++;
     return p;
 }
@@ -163,7 +169,8 @@ static int open_value(struct scan *s, bool is_map)
         s->outer = s->key;
         s->outer_value = s->value;
         s->key = NULL;
-        if (is_map && s->outer != NULL && s->outer->members != NULL) {
+        if (is_map && s->outer != NULL && s->outer->members != NULL &&
+            s->ev->field[s->outer->field].at == NULL) {
             s->object = s->outer;
             s->next = s->object->members;
         } else {
@@ -300,6 +307,17 @@ static void keep_reason(struct scan *s)
     yajl_free_error(s->yajl, text);
 }
 
+/* Whether something follows the object. yajl does not tell of a number that is
+ * not ended, and it would be added to the next line. */
+static bool has_rest(const struct scan *s, struct span line)
+{
+    for (size_t i = s->closed_at; i < line.len; i++) {
+        if (!is_space(line.at[i]))
+            return true;
+    }
+    return false;
+}
+
 int scan_line(struct scan *s, struct span line, struct event *ev)
 {
     yajl_status status;
@@ -311,6 +329,8 @@ int scan_line(struct scan *s, struct span line, struct event *ev)
     else if (status == yajl_status_ok && s->closed_at == 0)
         s->why = s->depth > 0 ? "the line ends inside a JSON value"
                               : "not a JSON object";
+    else if (status == yajl_status_ok && has_rest(s, line))
+        s->why = "two JSON values in one line";
     if (s->why != NULL) {
         drop_handle(s);
         return s->depth == SCAN_MAX_DEPTH ? ERR_LIMIT : ERR_FORMAT;

@@ -39,7 +39,8 @@ static inline struct span span(const char *at, size_t len)
 
 static inline bool span_is(struct span s, const char *text)
 {
-    return strlen(text) == s.len && memcmp(s.at, text, s.len) == 0;
+    return strlen(text) == s.len &&
+           (s.len == 0 || memcmp(s.at, text, s.len) == 0);
 }
 
 void *xmalloc(size_t n);

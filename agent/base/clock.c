@@ -100,6 +100,13 @@ static int64_t parse_fraction(const char **at, const char *end)
     return us;
 }
 
+static int64_t days_in(int64_t year, int64_t month)
+{
+    return days_from_civil(month == 12 ? year + 1 : year,
+                           month == 12 ? 1 : month + 1, 1) -
+           days_from_civil(year, month, 1);
+}
+
 int64_t clock_parse(struct span s)
 {
     const char *p = s.at, *end = s.at + s.len;
@@ -114,7 +121,7 @@ int64_t clock_parse(struct span s)
     h = digits(p + 11, 2);
     mi = digits(p + 14, 2);
     sec = digits(p + 17, 2);
-    if (y < 0 || mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 ||
+    if (y < 0 || mo < 1 || mo > 12 || d < 1 || d > days_in(y, mo) || h < 0 || h > 23 ||
         mi < 0 || mi > 59 || sec < 0 || sec > 60)
         return CLOCK_NO_TIME;
     p += 19;

@@ -25,6 +25,10 @@ static void on_idle(uv_idle_t *idle)
     struct lane *l = idle->data;
     bool more = false;
 
+    if (l->closing) {           /* what comes now comes again */
+        uv_idle_stop(&l->idle);
+        return;
+    }
     lane_settle_front(l);
     lane_dispatch(l);
     if (l->reading && !l->gone)
@@ -36,7 +40,7 @@ static void on_idle(uv_idle_t *idle)
 
 void lane_wake(struct lane *l)
 {
-    if (!uv_is_closing((uv_handle_t *)&l->idle))
+    if (!l->closing)
         uv_idle_start(&l->idle, on_idle);
 }
 
@@ -287,7 +291,6 @@ static void on_output_closed(void *arg)
 {
     struct lane *l = arg;
 
-    uv_timer_stop(&l->retry);
     uv_idle_stop(&l->idle);
     uv_idle_start(&l->idle, wait_for_burials);
 }
@@ -302,12 +305,13 @@ static void on_saver_closed(void *arg)
 void lane_close(struct lane *l, void (*closed)(void *arg), void *arg)
 {
     l->reading = false;
-    l->barrier = true;          /* nothing more is sent */
+    l->closing = true;
     l->drained = NULL;
     l->closed = closed;
     l->closed_arg = arg;
     trail_wait_cancel(l->env.trail, &l->waiter);
     uv_timer_stop(&l->linger);
+    uv_timer_stop(&l->retry);
     saver_close(l->saver, on_saver_closed);
 }
 

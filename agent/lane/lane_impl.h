@@ -41,6 +41,7 @@ struct lane {
     enum cursor_what line_what;
     struct line line;
     bool reading;
+    bool closing;               /* nothing is read, sent or booked any more */
     bool lingered;              /* what is there now goes without waiting */
     bool was_idle;              /* nothing had come at the last end */
 

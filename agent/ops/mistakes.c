@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/show.h"
 #include "agent/ops/mistakes.h"
 
 #include <stdarg.h>
@@ -92,37 +93,13 @@ static int by_spot(const void *left, const void *right)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
-/* C1 controls and the marks that turn the direction of text about. */
-static bool is_treacherous(struct span s)
-{
-    const unsigned char *p = (const unsigned char *)s.at;
-
-    if (s.len == 2)
-        return p[0] == 0xc2 && p[1] < 0xa0;
-    if (s.len == 3 && p[0] == 0xe2)
-        return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||
-                                 (p[2] >= 0xa8 && p[2] <= 0xae))) ||
-               (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
-    return false;
-}
-
 static void print_escaped(const char *text, FILE *out)
 {
-    struct span s = span(text, strlen(text));
+    struct buf shown = { 0 };
 
-    while (s.len > 0) {
-        size_t n = utf8_len(s);
-        bool plain = n > 1 ? !is_treacherous(span(s.at, n))
-                           : n == 1 && *s.at >= 0x20 && *s.at != 0x7f;
-
-        n = n > 0 ? n : 1;
-        if (plain)
-            fwrite(s.at, 1, n, out);
-        for (size_t i = 0; !plain && i < n; i++)
-            fprintf(out, "\\x%02x", (unsigned char)s.at[i]);
-        s.at += n;
-        s.len -= n;
-    }
+    show_add(&shown, span(text, strlen(text)));
+    fwrite(shown.at, 1, shown.len, out);
+    buf_free(&shown);
 }
 
 void mistakes_print(struct mistakes *m, FILE *out)
