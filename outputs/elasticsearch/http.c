@@ -201,14 +201,23 @@ static size_t on_data(char *bytes, size_t size, size_t n, void *arg)
     return size * n;
 }
 
-static void set_credentials(CURL *easy, const struct http_conf *conf)
+static void set(CURL *easy, CURLoption option, long value)
+{
+    must(curl_easy_setopt(easy, option, value) == CURLE_OK);
+}
+
+static void set_pointer(CURL *easy, CURLoption option, const void *value)
+{
+    must(curl_easy_setopt(easy, option, value) == CURLE_OK);
+}
+
+static void set_credentials(CURL *c, const struct http_conf *conf)
 {
     if (conf->username == NULL)
         return;
-    must(curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == 0 &&
-         curl_easy_setopt(easy, CURLOPT_USERNAME, conf->username) == 0 &&
-         curl_easy_setopt(easy, CURLOPT_PASSWORD,
-                          conf->password != NULL ? conf->password : "") == 0);
+    set(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    set_pointer(c, CURLOPT_USERNAME, conf->username);
+    set_pointer(c, CURLOPT_PASSWORD, conf->password);
 }
 
 static void init_slot(struct http *h, struct slot *s,
@@ -219,26 +228,22 @@ static void init_slot(struct http *h, struct slot *s,
     must(c != NULL);
     s->http = h;
     s->easy = c;
-    must(curl_easy_setopt(c, CURLOPT_PRIVATE, s) == 0 &&
-         curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == 0 &&
-         curl_easy_setopt(c, CURLOPT_POST, 1L) == 0 &&
-         curl_easy_setopt(c, CURLOPT_HTTPHEADER, h->headers) == 0 &&
-         curl_easy_setopt(c, CURLOPT_USERAGENT, "tallyman/" TALLYMAN_VERSION)
-             == 0 &&
-         curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == 0 &&
-         curl_easy_setopt(c, CURLOPT_WRITEDATA, s) == 0 &&
-         curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->why) == 0 &&
-         curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)conf->timeout_ms) == 0 &&
-         curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
-                          (long)CONNECT_TIMEOUT_MS) == 0 &&
-         curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES)
-             == 0 &&
-         curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L) == 0 &&
-         curl_easy_setopt(c, CURLOPT_HTTP_VERSION,
-                          (long)CURL_HTTP_VERSION_1_1) == 0 &&
-         curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == 0);
+    set_pointer(c, CURLOPT_PRIVATE, s);
+    set_pointer(c, CURLOPT_ERRORBUFFER, s->why);
+    set_pointer(c, CURLOPT_WRITEDATA, s);
+    must(curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK);
+    set_pointer(c, CURLOPT_HTTPHEADER, h->headers);
+    set_pointer(c, CURLOPT_USERAGENT, "tallyman/" TALLYMAN_VERSION);
+    set_pointer(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    set(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    set(c, CURLOPT_POST, 1);
+    set(c, CURLOPT_NOSIGNAL, 1);
+    set(c, CURLOPT_TCP_KEEPALIVE, 1);
+    set(c, CURLOPT_TIMEOUT_MS, (long)conf->timeout_ms);
+    set(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    set(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
     if (conf->ca_file != NULL)
-        must(curl_easy_setopt(c, CURLOPT_CAINFO, conf->ca_file) == 0);
+        set_pointer(c, CURLOPT_CAINFO, conf->ca_file);
     set_credentials(c, conf);
 }
 
@@ -303,12 +308,11 @@ void http_post(struct http *h, struct http_post *p)
         s++;                        /* the caller keeps to the number */
     s->post = p;
     s->why[0] = '\0';
-    must(curl_easy_setopt(s->easy, CURLOPT_URL, p->url) == 0 &&
-         curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, p->body.at) == 0 &&
-         curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                          (curl_off_t)p->body.len) == 0 &&
-         curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, p->fresh ? 1L : 0L)
-             == 0);
+    set_pointer(s->easy, CURLOPT_URL, p->url);
+    set_pointer(s->easy, CURLOPT_POSTFIELDS, p->body.at);
+    must(curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                          (curl_off_t)p->body.len) == CURLE_OK);
+    set(s->easy, CURLOPT_FRESH_CONNECT, p->fresh);
     must(curl_multi_add_handle(h->multi, s->easy) == CURLM_OK);
 }
 
