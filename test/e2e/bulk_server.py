@@ -1,0 +1,832 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bulk endpoint that keeps the books and fails on request.
+
+It stores what `_bulk` creates, by (index, _id), answers as Elasticsearch or
+OpenSearch do, and carries out the faults of a plan. It is strict: whatever a
+careful client would never send is written down as a violation, and a test ends
+by asserting that there is none. Knows nothing of the agent.
+
+    server = BulkServer(); server.start()
+    server.plan(faults.TOO_MANY, None, faults.LOST)     # one per request
+    server.item_fault = lambda item: faults.BAD_DOCUMENT if ... else None
+
+or `python3 bulk_server.py --port 9200 --chaos 0.2 --seed 7` by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import collections
+import json
+import random
+import re
+import signal
+import socket
+import socketserver
+import ssl
+import struct
+import sys
+import threading
+import time
+import zlib
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import faults
+from faults import Chaos, Item, Whole
+
+MIB = 1024 * 1024
+ID = re.compile(r"[0-9a-f]{12}[A-Za-z0-9_-]{22}")
+INDEX = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+PAGE = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    b"<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n"
+    b"</body>\r\n</html>\r\n"
+)
+PHRASES = {200: "OK", 301: "Moved Permanently", 400: "Bad Request",
+           401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+           405: "Method Not Allowed", 406: "Not Acceptable",
+           408: "Request Timeout", 413: "Request Entity Too Large",
+           429: "Too Many Requests", 500: "Internal Server Error",
+           502: "Bad Gateway", 503: "Service Unavailable",
+           504: "Gateway Time-out"}
+
+
+@dataclass
+class Offered:
+    """One item of a request, as item_fault sees it."""
+
+    index: str
+    id: str
+    doc: bytes
+    position: int           # in its request
+    problem: str | None     # what a server cannot store about the document
+    before: int = 0         # how often this id was offered earlier
+
+
+@dataclass
+class Doc:
+    """All that is known of one (index, _id)."""
+
+    index: str
+    id: str
+    doc: bytes
+    offered: int = 0
+    stored: int = 0         # 0 or 1; more would be a bug of this server
+    answers: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Request:
+    """One POST to _bulk, for tests that look at shape rather than content."""
+
+    number: int
+    items: int
+    body_bytes: int         # after gunzip
+    wire_bytes: int
+    gzip: bool
+    status: int = 0
+    fault: Whole | None = None
+    at: float = 0.0
+
+
+class Reset(Exception):
+    """The connection is to be reset, now."""
+
+
+class BulkServer:
+    def __init__(
+        self,
+        port: int = 0,
+        flavour: str = "elasticsearch",
+        max_body: int = 100 * MIB,
+        basic: tuple[str, str] | None = None,
+        api_key: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        assert flavour in ("elasticsearch", "opensearch")
+        self.port = port
+        self.flavour = flavour
+        self.max_body = max_body
+        self.max_pressure: int | None = None    # above: a whole 429, for ever
+        self.close_on_413 = False               # ES 9: close while it writes
+        self.basic = basic
+        self.api_key = api_key
+        self.tls = tls
+        self.with_type = False                  # as Elasticsearch 7, OpenSearch 1
+        self.poison: Callable[[Offered], bool] | None = None
+        self.item_fault: Callable[[Offered], Item | None] | None = None
+        self.whole_fault: Callable[[int], Whole | None] | None = None
+        self.chaos: Chaos | None = None
+
+        self.lock = threading.Lock()
+        self.docs: dict[tuple[str, str], Doc] = {}
+        self.order: list[Doc] = []              # as they were stored
+        self.requests: list[Request] = []
+        self.other_requests: list[str] = []     # "GET /"
+        self.violations: list[str] = []
+        self.auth_failures = 0
+        self.connections = 0
+        self.open_now = 0                       # requests being answered
+        self.most_open = 0
+        self._plan: collections.deque[Whole | None] = collections.deque()
+        self._released = threading.Event()
+        self._http: _Listener | None = None
+        self._thread: threading.Thread | None = None
+        self._sockets: set[socket.socket] = set()
+
+    # -- life ----------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    def start(self) -> "BulkServer":
+        """Listens, on the same port as before when it was stopped."""
+        self._released.clear()
+        self._http = _Listener(self)
+        self.port = self._http.server_address[1]
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(0.02,), daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Refuses connections from now on and resets those there are."""
+        if self._http is None:
+            return
+        self._http.stopping.set()
+        self._released.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+        with self.lock:
+            sockets = list(self._sockets)
+        for s in sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)    # wakes its thread, which resets
+            except OSError:
+                pass
+        for t in list(self._http.handlers):
+            t.join(10)
+        self._http = None
+
+    def __enter__(self) -> "BulkServer":
+        return self.start()
+
+    def __exit__(self, *exc) -> None:
+        self.stop()
+
+    # -- plans ---------------------------------------------------------------
+
+    def plan(self, *whole: Whole | None) -> None:
+        """One per coming request, in order; None is an honest answer."""
+        with self.lock:
+            self._plan.extend(whole)
+            if any(w and w.kind.startswith("hang") for w in whole):
+                self._released.clear()
+
+    def plan_left(self) -> int:
+        with self.lock:
+            return len(self._plan)
+
+    def release(self) -> None:
+        """Lets every held request go; the held ones still planned are dropped."""
+        with self.lock:
+            self._plan = collections.deque(
+                w for w in self._plan if not (w and w.kind.startswith("hang"))
+            )
+        self._released.set()
+
+    def heal(self) -> None:
+        """No more faults; what is held goes on."""
+        with self.lock:
+            self._plan.clear()
+            self.chaos = self.item_fault = self.whole_fault = self.poison = None
+            self.max_pressure = None
+        self._released.set()
+
+    def _next_whole(self, number: int) -> Whole | None:
+        with self.lock:
+            if self._plan:
+                return self._plan.popleft()
+            if self.whole_fault:
+                return self.whole_fault(number)
+            if self.chaos:
+                return self.chaos.next_whole()
+        return None
+
+    # -- what was seen -------------------------------------------------------
+
+    def violate(self, text: str) -> None:
+        with self.lock:
+            if len(self.violations) < 100:
+                self.violations.append(text)
+
+    def stored(self) -> list[Doc]:
+        with self.lock:
+            return list(self.order)
+
+    def stored_count(self) -> int:
+        with self.lock:
+            return len(self.order)
+
+    def request_count(self) -> int:
+        with self.lock:
+            return len(self.requests)
+
+    def summary(self) -> str:
+        with self.lock:
+            return (
+                f"requests={len(self.requests)} documents={len(self.order)} "
+                f"offered={sum(d.offered for d in self.docs.values())} "
+                f"connections={self.connections} most_open={self.most_open} "
+                f"violations={len(self.violations)}"
+            )
+
+    # -- storing -------------------------------------------------------------
+
+    def authorized(self, header: str | None) -> bool:
+        if self.basic:
+            want = base64.b64encode(":".join(self.basic).encode()).decode()
+            ok = header == "Basic " + want
+        elif self.api_key:
+            ok = header == "ApiKey " + self.api_key
+        else:
+            ok = True
+        if not ok:
+            with self.lock:
+                self.auth_failures += 1
+        return ok
+
+    def take(self, offered: list[Offered]) -> list[dict]:
+        """Stores or refuses each item; returns the answer's items."""
+        with self.lock:
+            chaos = (
+                self.chaos.next_items(len(offered))
+                if self.chaos
+                else [None] * len(offered)
+            )
+            return [self._take_one(o, f) for o, f in zip(offered, chaos)]
+
+    def _take_one(self, o: Offered, fault: Item | None) -> dict:
+        key = (o.index, o.id)
+        doc = self.docs.get(key)
+        if doc is None:
+            doc = self.docs[key] = Doc(o.index, o.id, o.doc)
+        elif doc.doc != o.doc:
+            self.violations.append(f"id {o.id}: offered with other bytes before")
+        o.before = doc.offered
+        doc.offered += 1
+        if self.item_fault:
+            fault = self.item_fault(o) or fault
+        if fault is None or fault.status == 409:
+            if o.problem:
+                fault = Item(400, "document_parsing_exception", o.problem)
+        if fault is None and doc.stored:
+            fault = faults.CONFLICT
+        if fault is not None:
+            doc.answers.append(fault.status)
+            return self._error_item(o, fault)
+        doc.stored += 1
+        doc.answers.append(201)
+        self.order.append(doc)
+        return {
+            "create": {
+                "_index": o.index,
+                **({"_type": "_doc"} if self.with_type else {}),
+                "_id": o.id,
+                "_version": 1,
+                "result": "created",
+                "_shards": {"total": 2, "successful": 1, "failed": 0},
+                "_seq_no": len(self.order) - 1,
+                "_primary_term": 1,
+                "status": 201,
+            }
+        }
+
+    def _error_item(self, o: Offered, f: Item) -> dict:
+        error = {
+            "type": f.type,
+            "reason": f.reason.replace("{id}", o.id).replace("{index}", o.index),
+        }
+        if f.status == 409:
+            error |= {"index_uuid": "BpLTRWTjRs2ZdH7DVqzeBQ", "shard": "0",
+                      "index": o.index}
+        if f.type == "document_parsing_exception":
+            error["caused_by"] = {"type": "illegal_argument_exception",
+                                  "reason": "'not an address' is not an IP string."}
+        return {
+            "create": {
+                "_index": o.index,
+                **({"_type": "_doc"} if self.with_type else {}),
+                "_id": o.id,
+                "status": f.status,
+                "error": error,
+            }
+        }
+
+
+# -- reading a request -------------------------------------------------------
+
+
+def _no_duplicates(pairs: list) -> dict:
+    d = dict(pairs)
+    if len(d) != len(pairs):
+        raise KeyError("duplicate key")
+    return d
+
+
+def check_document(doc: bytes) -> tuple[str | None, str | None]:
+    """(violation, problem): why a careful client would not have sent it, and why
+    a server cannot store it. Real logs hold lines that are only a problem."""
+    problem = None
+    try:
+        value = json.loads(doc, object_pairs_hook=_no_duplicates)
+    except UnicodeDecodeError:
+        return None, "[1:1] Invalid UTF-8 start byte"
+    except KeyError:
+        problem = "[1:1] Duplicate field"
+        value = json.loads(doc)
+    except (ValueError, RecursionError) as e:
+        return f"not JSON: {e}", "[1:1] Unexpected end-of-input"
+    if not isinstance(value, dict):
+        return "not an object", "not an object"
+    stamp = value.get("@timestamp")
+    if not isinstance(stamp, str) or not TIME.fullmatch(stamp):
+        return f"@timestamp is {stamp!r}", "failed to parse field [@timestamp]"
+    return None, problem
+
+
+def check_action(line: bytes) -> tuple[str, str] | str:
+    """(index, id), or what is wrong with an action line."""
+    try:
+        action = json.loads(line, object_pairs_hook=_no_duplicates)
+    except (KeyError, ValueError) as e:
+        return f"not JSON: {e}"
+    if not isinstance(action, dict) or list(action) != ["create"]:
+        return "not one create"
+    meta = action["create"]
+    if not isinstance(meta, dict) or sorted(meta) != ["_id", "_index"]:
+        return "not just _index and _id"
+    if not isinstance(meta["_index"], str) or not INDEX.fullmatch(meta["_index"]):
+        return f"_index is {meta['_index']!r}"
+    if not isinstance(meta["_id"], str) or not ID.fullmatch(meta["_id"]):
+        return f"_id is {meta['_id']!r}"
+    return meta["_index"], meta["_id"]
+
+
+def gunzip(data: bytes, limit: int) -> bytes | None:
+    """The text, at most a little over `limit` of it; None when damaged."""
+    z = zlib.decompressobj(31)
+    try:
+        text = z.decompress(data, limit + 1)
+        if len(text) > limit:
+            return text
+        text += z.flush()
+    except zlib.error:
+        return None
+    return text if z.eof and not z.unused_data else None
+
+
+def filter_path(value, patterns: list[list[str]]):
+    """What `?filter_path=` leaves of an answer; None for nothing."""
+    if any(not p for p in patterns):
+        return value
+    if isinstance(value, list):
+        kept = [filter_path(v, patterns) for v in value]
+        return [v for v in kept if v is not None] or None
+    if not isinstance(value, dict):
+        return None
+    out = {}
+    for key, v in value.items():
+        below = []
+        for p in patterns:
+            if p[0] == "**":
+                below.append(p)
+                p = p[1:]
+                if not p:
+                    below.append([])
+                    continue
+            if re.fullmatch(re.escape(p[0]).replace(r"\*", ".*"), key):
+                below.append(p[1:])
+        kept = filter_path(v, below) if below else None
+        if kept is not None:
+            out[key] = kept
+    return out or None
+
+
+def _reset(s: socket.socket) -> None:
+    """Closes with a reset instead of an orderly end."""
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+    except OSError:
+        pass
+
+
+def free_port() -> int:
+    """Not of the range from which the kernel takes a client's port: while the
+    server is down, a client that tries long enough could connect to itself."""
+    for port in random.sample(range(20000, 32000), 1000):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise OSError("no free port from 20000 to 32000")
+
+
+class _Listener(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, bulk: BulkServer) -> None:
+        self.bulk = bulk
+        self.stopping = threading.Event()
+        self.handlers: set[threading.Thread] = set()
+        super().__init__(("127.0.0.1", bulk.port or free_port()), _Handler)
+
+    def process_request_thread(self, request, client_address) -> None:
+        self.handlers.add(threading.current_thread())
+        # Here and not in get_request(): a handshake must not hold up the others.
+        if self.bulk.tls:
+            try:
+                request = self.bulk.tls.wrap_socket(request, server_side=True)
+            except OSError:
+                return request.close()
+        super().process_request_thread(request, client_address)
+        self.handlers.discard(threading.current_thread())
+
+    def server_close(self) -> None:
+        # Not ThreadingMixIn's: it would wait for connections that are kept.
+        self.socket.close()
+
+    def handle_error(self, request, client_address) -> None:
+        kind, error = sys.exc_info()[:2]
+        if not issubclass(kind, (OSError, Reset)):
+            self.bulk.violate(f"the bulk server itself failed: {error!r}")
+
+    def shutdown_request(self, request) -> None:
+        try:
+            request.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        request.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    @property
+    def bulk(self) -> BulkServer:
+        return self.server.bulk
+
+    def setup(self) -> None:
+        super().setup()
+        with self.bulk.lock:
+            self.bulk._sockets.add(self.connection)
+            self.bulk.connections += 1
+
+    def finish(self) -> None:
+        with self.bulk.lock:
+            self.bulk._sockets.discard(self.connection)
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            pass
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except Reset:
+            _reset(self.connection)
+        except (ConnectionError, ValueError):
+            pass
+
+    def log_message(self, format: str, *args) -> None:
+        pass
+
+    # -- methods -------------------------------------------------------------
+
+    def do_GET(self) -> None:
+        with self.bulk.lock:
+            self.bulk.other_requests.append(f"{self.command} {self.path}")
+        self.discard_body()
+        if not self.bulk.authorized(self.headers.get("Authorization")):
+            return self.answer_unauthorized()
+        if urlsplit(self.path).path != "/":
+            return self.answer_error(404, "resource_not_found_exception", self.path)
+        version = {"number": "8.19.21", "build_flavor": "default"}
+        if self.bulk.flavour == "opensearch":
+            version = {"distribution": "opensearch", "number": "2.19.6"}
+        self.answer_json(200, {"name": "node1", "cluster_name": "e2e",
+                               "version": version})
+
+    do_HEAD = do_GET
+
+    def do_PUT(self) -> None:
+        self.bulk.violate(f"unexpected {self.command} {self.path}")
+        self.discard_body()
+        self.answer_error(405, "illegal_argument_exception", "no handler")
+
+    do_DELETE = do_PUT
+
+    def do_POST(self) -> None:
+        bulk = self.bulk
+        if self.server.stopping.is_set():
+            raise Reset
+        with bulk.lock:
+            bulk.open_now += 1
+            bulk.most_open = max(bulk.most_open, bulk.open_now)
+        try:
+            self.post()
+        finally:
+            with bulk.lock:
+                bulk.open_now -= 1
+
+    def post(self) -> None:
+        bulk = self.bulk
+        if urlsplit(self.path).path != "/_bulk":
+            bulk.violate(f"POST to {self.path}")
+            self.discard_body()
+            return self.answer_error(404, "resource_not_found_exception", self.path)
+        length = self.check_headers()
+        with bulk.lock:
+            request = Request(len(bulk.requests), 0, 0, length, False,
+                              at=time.monotonic())
+            bulk.requests.append(request)
+        self.request_record = request
+        # Who may not come in uses up nothing of the plan.
+        if not bulk.authorized(self.headers.get("Authorization")):
+            self.rfile.read(length)
+            return self.answer_unauthorized()
+        fault = request.fault = bulk._next_whole(request.number)
+        if fault and fault.kind == "reset_body":
+            self.rfile.read(length // 2)
+            raise Reset
+        if bulk.close_on_413 and length > bulk.max_body:
+            self.answer(413, b"", None)     # without reading, as ES 9 does
+            self.wfile.flush()
+            raise Reset
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            self.close_connection = True    # the client went away
+            return
+        self.bulk_request(request, raw, fault)
+
+    def check_headers(self) -> int:
+        bulk, h = self.bulk, self.headers
+        if h.get("Content-Type") not in ("application/x-ndjson",
+                                         "application/x-ndjson; charset=utf-8"):
+            bulk.violate(f"Content-Type is {h.get('Content-Type')!r}")
+        if h.get("Expect"):
+            bulk.violate(f"Expect: {h.get('Expect')}")
+        if h.get("Transfer-Encoding"):
+            bulk.violate(f"Transfer-Encoding: {h.get('Transfer-Encoding')}")
+        if h.get("Content-Encoding") not in (None, "gzip"):
+            bulk.violate(f"Content-Encoding is {h.get('Content-Encoding')!r}")
+        if not h.get("Host"):
+            bulk.violate("no Host")
+        for name in ("Content-Length", "Content-Type", "Authorization", "Host"):
+            if len(h.get_all(name, [])) > 1:
+                bulk.violate(f"{name} more than once")
+        try:
+            return int(h["Content-Length"])
+        except (TypeError, ValueError):
+            bulk.violate(f"Content-Length is {h.get('Content-Length')!r}")
+            return 0
+
+    def discard_body(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    # -- the bulk request ----------------------------------------------------
+
+    def bulk_request(self, request: Request, raw: bytes, fault: Whole | None) -> None:
+        bulk = self.bulk
+        body = raw
+        if self.headers.get("Content-Encoding") == "gzip":
+            request.gzip = True
+            body = gunzip(raw, bulk.max_body)
+            if body is None:
+                bulk.violate("gzip is damaged or has something behind its end")
+                return self.answer_error(400, "parse_exception", "not gzip")
+        request.body_bytes = len(body)
+        if len(body) > bulk.max_body:
+            return self.answer(413, b"", None)
+        if fault and fault.kind == "status":
+            return self.answer_status(fault)
+        if fault and fault.kind == "html":
+            return self.answer(200, PAGE, "text/html")
+        if fault and fault.kind == "hang":
+            self.hold()
+        offered = self.split(body)
+        if offered is None:
+            return
+        request.items = len(offered)
+        if bulk.max_pressure is not None and len(body) > bulk.max_pressure:
+            return self.answer_error(
+                429, faults.QUEUE_FULL.type,
+                "rejected execution of coordinating operation "
+                f"[coordinating_and_primary_bytes=0, max={bulk.max_pressure}]")
+        if bulk.poison and any(bulk.poison(o) for o in offered):
+            return self.answer_error(
+                400, "action_request_validation_exception",
+                "Validation Failed: 1: id [x] is too long, must be no longer than "
+                "512 bytes but was: 600;")
+        self.answer_items(bulk.take(offered), fault)
+
+    def split(self, body: bytes) -> list[Offered] | None:
+        """The items; where it is no bulk body, answers 400 and gives None."""
+        bulk = self.bulk
+        if not body.endswith(b"\n"):
+            bulk.violate("no newline at the end of the body")
+            self.answer_error(400, "illegal_argument_exception",
+                              "The bulk request must be terminated by a newline")
+            return None
+        lines = body[:-1].split(b"\n")
+        if len(lines) % 2:
+            bulk.violate(f"{len(lines)} lines: not pairs")
+            self.answer_error(400, "action_request_validation_exception",
+                              "Validation Failed: 1: no requests added;")
+            return None
+        offered = []
+        for i in range(0, len(lines), 2):
+            action = check_action(lines[i])
+            if isinstance(action, str):
+                bulk.violate(f"action line {lines[i][:200]!r}: {action}")
+                self.answer_error(400, "illegal_argument_exception", "bad action")
+                return None
+            violation, problem = check_document(lines[i + 1])
+            if violation:
+                bulk.violate(f"document {lines[i + 1][:200]!r}: {violation}")
+            offered.append(Offered(*action, lines[i + 1], i // 2, problem))
+        return offered
+
+    def hold(self) -> None:
+        self.bulk._released.wait()
+        if self.server.stopping.is_set():
+            raise Reset
+
+    # -- answers -------------------------------------------------------------
+
+    def answer_items(self, items: list[dict], fault: Whole | None) -> None:
+        kind = fault.kind if fault else ""
+        errors = any("error" in i["create"] for i in items)
+        if kind == "short":
+            items = items[: min(fault.keep, len(items) - 1)]
+        value = {"errors": errors, "took": 3, "items": items}
+        if self.bulk.flavour == "opensearch":
+            value = {"took": 3, "errors": errors, "items": items}
+        query = parse_qs(urlsplit(self.path).query)
+        if "filter_path" in query:
+            patterns = [p.split(".") for p in query["filter_path"][0].split(",")]
+            value = filter_path(value, patterns) or {}
+        text = json.dumps(value, separators=(",", ":")).encode()
+        if kind == "lost":
+            self.close_connection = True
+            return
+        if kind == "lost_reset":
+            raise Reset
+        if kind == "hang_after":
+            self.hold()
+        if kind == "slow":
+            self.server.stopping.wait(fault.seconds)
+        if kind == "garbage":
+            text = b"\x00\xff}{]not json at all" + text[:40]
+        if kind == "truncated":
+            text = text[: len(text) // 2]
+        if kind in ("cut", "broken_off"):
+            self.answer(200, text, "application/json", send=len(text) // 2)
+            self.close_connection = True
+            if kind == "cut":
+                raise Reset
+            return
+        self.answer(200, text, "application/json")
+
+    def answer_status(self, fault: Whole) -> None:
+        code = fault.status
+        if code == 401:
+            return self.answer_unauthorized()
+        if code in (502, 504):
+            return self.answer(code, PAGE, "text/html")
+        if code == 413:
+            return self.answer(413, b"", None)
+        if code == 301:
+            return self.answer(301, b"moved", "text/plain",
+                               extra={"Location": fault.location})
+        types = {403: "security_exception", 404: "index_not_found_exception",
+                 429: faults.QUEUE_FULL.type, 503: "cluster_block_exception"}
+        reasons = {429: "rejected execution of coordinating operation [...]",
+                   503: "blocked by: [SERVICE_UNAVAILABLE/2/no master];"}
+        extra = {}
+        if fault.retry_after is not None:
+            extra["Retry-After"] = str(fault.retry_after)
+        self.answer_error(code, types.get(code, "exception"),
+                          reasons.get(code, "planned by the test"), extra)
+
+    def answer_unauthorized(self) -> None:
+        if self.bulk.flavour == "opensearch":
+            return self.answer(
+                401, b"Unauthorized", "text/plain; charset=UTF-8",
+                extra={"WWW-Authenticate": 'Basic realm="OpenSearch Security"'})
+        self.answer_error(
+            401, "security_exception", "unable to authenticate user [x] for REST "
+            "request [/_bulk]",
+            {"WWW-Authenticate": 'Basic realm="security" charset="UTF-8"'})
+
+    def answer_error(self, code: int, type_: str, reason: str, extra=None) -> None:
+        cause = {"type": type_, "reason": reason}
+        self.answer_json(
+            code, {"error": {"root_cause": [cause], **cause}, "status": code}, extra)
+
+    def answer_json(self, code: int, value: dict, extra=None) -> None:
+        text = json.dumps(value, separators=(",", ":")).encode()
+        self.answer(code, text, "application/json", extra=extra)
+
+    def answer(self, code: int, body: bytes, content_type: str | None,
+               extra: dict | None = None, send: int | None = None) -> None:
+        record = getattr(self, "request_record", None)
+        if record is not None and record.status == 0:
+            record.status = code
+        elastic = self.bulk.flavour == "elasticsearch"
+        chunked = elastic and code == 200 and content_type == "application/json"
+        lines = [f"HTTP/1.1 {code} {PHRASES.get(code, 'Planned')}"]
+        if content_type == "application/json" and not elastic:
+            content_type += "; charset=UTF-8"
+        if content_type:
+            lines.append(f"content-type: {content_type}")
+        if elastic and code < 500 and code not in (401, 413) and body != PAGE:
+            lines.append("X-elastic-product: Elasticsearch")
+        for name, value in (extra or {}).items():
+            lines.append(f"{name}: {value}")
+        if chunked:
+            lines.append("Transfer-Encoding: chunked")
+        else:
+            lines.append(f"content-length: {len(body)}")
+        out = "\r\n".join(lines).encode() + b"\r\n\r\n"
+        if self.command == "HEAD":
+            body, chunked = b"", False
+        if chunked:
+            # Two chunks, so that a client sees a boundary inside the JSON.
+            half = len(body) // 2 + 1
+            parts = [p for p in (body[:half], body[half:]) if p]
+            if send is not None:
+                parts = parts[:1]
+            body = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in parts)
+            if send is None:
+                body += b"0\r\n\r\n"
+        elif send is not None:
+            body = body[:send]
+        self.wfile.write(out + body)
+        self.wfile.flush()
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    p.add_argument("--port", type=int, default=9200)
+    p.add_argument("--flavour", default="elasticsearch",
+                   choices=["elasticsearch", "opensearch"])
+    p.add_argument("--max-body", type=int, default=100 * MIB)
+    p.add_argument("--username")
+    p.add_argument("--password", default="")
+    p.add_argument("--api-key")
+    p.add_argument("--chaos", type=float, default=0.0, metavar="P",
+                   help="how likely a request is to fail, and its items")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--print", action="store_true", help="print every stored document")
+    a = p.parse_args()
+    server = BulkServer(
+        a.port, a.flavour, a.max_body,
+        basic=(a.username, a.password) if a.username else None, api_key=a.api_key)
+    if a.chaos:
+        server.chaos = Chaos(a.seed, p_whole=a.chaos, p_item=a.chaos)
+    stop = threading.Event()
+    for s in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(s, lambda *_: stop.set())
+    with server:
+        print(f"listening on {server.url}", flush=True)
+        printed = 0
+        while not stop.wait(0.5):
+            if a.print:
+                for doc in server.stored()[printed:]:
+                    print(f"{doc.index} {doc.id} {doc.doc.decode()}", flush=True)
+                    printed += 1
+    print(server.summary())
+    for v in server.violations:
+        print("violation:", v)
+    return 1 if server.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be true of the outputs, each with a message that says what is not."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import json
+from pathlib import Path
+
+from auditlog import document_of, id_of, index_of, sequence
+from bulk_server import BulkServer
+
+
+def assert_once(bulk: BulkServer, lines: list[bytes],
+                index: str = "auditing-%Y.%m.%d") -> None:
+    """Each line is one document, with the right id, index and bytes; no other."""
+    docs = bulk.stored()
+    got = collections.Counter(sequence(d.doc) for d in docs)
+    want = {sequence(line): line for line in lines}
+    missing = sorted(want.keys() - got.keys())
+    repeated = sorted(s for s, n in got.items() if n > 1)
+    strange = sorted(got.keys() - want.keys())
+    assert not (missing or repeated or strange), (
+        f"of {len(want)} events {len(missing)} missing {missing[:10]}, "
+        f"{len(repeated)} repeated {repeated[:10]}, strange {strange[:10]}")
+    for d in docs:
+        line = want[sequence(d.doc)]
+        assert d.stored == 1
+        assert d.doc == document_of(line)
+        assert d.id == id_of(line), (d.id, id_of(line), line)
+        assert d.index == index_of(line, index)
+
+
+def has_all(bulk: BulkServer, lines: list[bytes]):
+    return lambda: bulk.stored_count() >= len(lines)
+
+
+def file_has(path: Path, text: bytes):
+    """For wait_until: the file is as long as it should get."""
+    return lambda: path.exists() and path.stat().st_size >= len(text)
+
+
+def assert_file_is(path: Path, text: bytes) -> None:
+    """Byte for byte; a difference is shown by its first line."""
+    got = path.read_bytes()
+    if got == text:
+        return
+    a, b = got.split(b"\n"), text.split(b"\n")
+    for n, (x, y) in enumerate(zip(a, b)):
+        if x != y:
+            raise AssertionError(
+                f"{path.name}: line {n} is {x[:300]!r}, not {y[:300]!r} "
+                f"({len(a) - 1} lines, not {len(b) - 1})")
+    raise AssertionError(f"{path.name}: {len(a) - 1} lines, not {len(b) - 1}")
+
+
+def assert_refused(letter: dict, line: bytes, status: int, reason: str,
+                   trail: str = "audit") -> None:
+    """A dead letter that would let a person find and replay the event."""
+    assert letter["kind"] == "refused"
+    assert letter["trail"] == trail
+    assert letter["status"] == status
+    assert reason in letter["reason"], letter["reason"]
+    assert letter["id"] == id_of(line)
+    document = letter["document"]
+    if isinstance(document, str):
+        document = json.loads(document)
+    assert document == json.loads(document_of(line))
+    assert_place(letter, line, document_of(line))
+
+
+def assert_quarantined(letter: dict, line: bytes, trail: str = "audit") -> None:
+    assert letter["kind"] == "quarantined"
+    assert letter["trail"] == trail
+    assert letter["reason"]
+    assert_place(letter, line)
+
+
+def assert_place(letter: dict, line: bytes, document: bytes | None = None) -> None:
+    """The file, and where in it; read back, it is the line. The hash is that of
+    the line, or of the document where there is one."""
+    assert letter["length"] == len(line), letter
+    hashes = [hashlib.sha256(b).hexdigest() for b in (line, document or line)]
+    assert letter["sha256"] in hashes, letter
+    assert letter["time"].endswith("Z")
+    path = Path(letter["file"])
+    assert path.is_absolute()
+    places = [path, *path.parent.glob(path.stem + "*")]     # rotated since
+    for p in places:
+        if p.exists():
+            with p.open("rb") as f:
+                f.seek(letter["offset"])
+                if f.read(len(line)) == line:
+                    return
+    raise AssertionError(f"not found at its place: {letter}")

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rotation by renaming: no line lost, none repeated, all in order.
+
+The file output shows the order as well, so most tests look there first."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from auditlog import AuditLog, make_line
+from checks import assert_quarantined
+from wait import wait_until
+
+
+def wait_stopped(a) -> None:
+    """SIGSTOP has taken effect: it looks at nothing any more."""
+    def state() -> str:
+        with open(f"/proc/{a.process.pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
+
+    a.send(signal.SIGSTOP)
+    wait_until(lambda: state() == "T", "the agent is stopped")
+
+
+def test_rotation_under_load(rig):
+    rig.start()
+    for _ in range(30):
+        rig.log.append(60)
+        rig.log.rotate()
+    rig.log.append(60)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_rotation_after_every_line(rig):
+    rig.start()
+    for _ in range(60):
+        rig.log.append()
+        rig.log.rotate()
+    rig.log.append()
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_several_rotations_between_two_looks(rig):
+    a = rig.start()
+    rig.log.append(20)
+    rig.wait_archived()
+    wait_stopped(a)
+    for _ in range(5):
+        rig.log.append(20)
+        rig.log.rotate()
+    rig.log.append(20)
+    a.send(signal.SIGCONT)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_several_rotations_while_down(rig):
+    a = rig.agent()
+    for _ in range(3):
+        a.start()
+        rig.log.append(20)
+        rig.wait_delivered()
+        rig.wait_archived()
+        a.stop()
+        rig.log.append(10)
+        for _ in range(4):
+            rig.log.rotate()
+            rig.log.append(10)
+    a.start()
+    rig.wait_archived()
+    rig.wait_delivered()
+    assert all(d.offered == 1 for d in rig.bulk.stored())
+
+
+def test_resumes_inside_a_file_that_was_rotated_meanwhile(rig):
+    """The checkpoint lies in the middle of what is now a sibling."""
+    a = rig.start()
+    rig.log.append(100)
+    rig.wait_archived()
+    rig.wait_delivered()
+    a.kill()
+    rig.log.append(100)
+    rig.log.rotate()
+    rig.log.append(10)
+    a.start()
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_first_start_takes_rotated_siblings_oldest_first(rig):
+    for _ in range(4):
+        rig.log.append(25)
+        rig.log.rotate()
+    rig.log.append(25)
+    rig.start()
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_names_that_are_no_rotated_siblings_are_left_alone(rig):
+    rig.log.append(10)
+    rig.log.rotate()
+    rig.log.append(10)
+    stranger = make_line(77_777_777) + b"\n"
+    for name in ("audit-other.log", "audit-2026-11-23.log", "audit.log.bak",
+                 "audit.log~", "audit2-2026-11-23T03-09-58.015.log",
+                 "audit-2026-11-23T03-09-58.015.txt", "my-audit.log"):
+        (rig.log_dir / name).write_bytes(stranger)
+    rig.start()
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_a_path_without_extension_rotates_too(rig):
+    rig.log_path = rig.log_dir / "audit"
+    log = rig.new_log(rig.log_path)
+    a = rig.start()
+    log.append(20)
+    to = log.rotate()
+    assert to.name.startswith("audit-2") and to.suffix[1:].isdigit()
+    log.append(20)
+    rig.wait_archived()
+    a.stop()
+    log.rotate()
+    log.append(20)
+    a.start()
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_the_path_appears_late(rig):
+    a = rig.start(trail={"poll": "60s"})
+    a.wait_log(r"(warn|info) trail audit: .*audit\.log")
+    rig.log.append(20)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_the_directory_appears_late(rig):
+    rig.log_path = rig.log_dir / "not" / "yet" / "audit.log"
+    a = rig.start(trail={"poll": "100ms"})
+    a.wait_log(r"(warn|info) trail audit: .*audit\.log")
+    rig.log_path.parent.mkdir(parents=True)
+    rig.log.append(20)
+    rig.wait_archived()
+    rig.wait_delivered()
+    rig.log.rotate()
+    rig.log.append(20)
+    rig.wait_archived()
+
+
+def test_empty_rotated_files_are_passed_over(rig):
+    a = rig.start()
+    rig.log.append(10)
+    for _ in range(3):
+        rig.log.rotate()
+    rig.log.append(10)
+    rig.wait_archived()
+    a.stop()
+    for _ in range(3):
+        rig.log.rotate()
+    rig.log.append(10)
+    for _ in range(2):
+        rig.log.rotate()
+    a.start()
+    rig.wait_archived()
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_an_empty_live_file_after_rotation_while_down(rig):
+    a = rig.start()
+    rig.log.append(10)
+    rig.wait_archived()
+    a.stop()
+    rig.log.append(5)
+    rig.log.rotate()
+    a.start()
+    rig.wait_archived()
+    rig.log.append(5)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_a_torn_last_line_of_a_rotated_file_goes_to_the_dead_letters(rig):
+    a = rig.start()
+    rig.log.append(10)
+    rig.log.begin_line()
+    # The API server died here; the next one rotates at its first write.
+    whole = rig.log.path.read_bytes()
+    torn = whole[whole.rindex(b"\n") + 1:]
+    rig.log.rotate()
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.wait_delivered()
+    for output in ("search", "archive"):
+        wait_until(lambda: a.dead(output), "a dead letter", context=a.log)
+        [letter] = a.dead(output)
+        assert_quarantined(letter, torn)
+        assert letter["line"].encode() == torn
+    assert a.counters()["audit/search"]["quarantined"] == 1
+    a.stop()
+    rig.log.append(3)
+    a.start()
+    rig.wait_archived()
+    assert len(a.dead("archive")) == 1
+
+
+def test_a_torn_last_line_of_a_file_rotated_while_down(rig):
+    a = rig.start()
+    rig.log.append(10)
+    rig.wait_archived()
+    a.stop()
+    rig.log.append(5)
+    rig.log.begin_line()
+    rig.log.rotate()
+    rig.log.append(10)
+    a.start()
+    rig.wait_archived()
+    rig.wait_delivered()
+    wait_until(lambda: len(a.dead("archive")) == 1, "a dead letter", context=a.log)
+
+
+def test_the_api_server_dies_within_a_line_and_goes_on_in_the_same_file(rig):
+    """It appends: the torn part and the next event share a line."""
+    a = rig.start()
+    rig.log.append(10)
+    rig.log.begin_line(upto=200)
+    rig.log.close()
+    rig.log.open()
+    glued = rig.log.path.read_bytes().rsplit(b"\n", 1)[1]
+    lost_with_it = rig.log.make()
+    rig.log.write(lost_with_it + b"\n")
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.wait_delivered()
+    wait_until(lambda: a.dead("archive"), "a dead letter", context=a.log)
+    assert_quarantined(a.dead("archive")[0], glued + lost_with_it)
+
+
+def test_a_writer_that_reopens_late_is_drained(rig):
+    """logrotate renames first; the writer goes on in the old file for a while."""
+    rig.start()
+    rig.log.append(10)
+    rig.wait_archived()
+    os.rename(rig.log.path, rig.log.path.with_name("audit.log.1"))
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.log.close()
+    rig.log.open()
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_an_unlinked_live_file_is_still_read(rig):
+    """The API server does not notice and keeps writing to it."""
+    a = rig.start(trail={"poll": "100ms"})
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.log.path.unlink()
+    rig.log.append(10)
+    rig.wait_archived()
+    a.wait_log(r"(warn|error) trail audit: .*audit\.log")
+    rig.log.close()
+    rig.log.open()
+    rig.log.append(10)
+    rig.wait_archived()
+    rig.wait_delivered()
+
+
+def test_a_new_file_with_an_old_inode_is_read_from_its_start(rig):
+    a = rig.start()
+    rig.log.append(50)
+    rig.wait_archived()
+    rig.wait_delivered()
+    a.stop()
+    inode = rig.log.path.stat().st_ino
+    before = rig.log.lines
+    rig.log.close()
+    rig.log.path.unlink()
+    reused = None
+    for _ in range(100):                    # most file systems reuse it at once
+        again = AuditLog(rig.log.path, create=False)
+        again.open()
+        if again.path.stat().st_ino == inode:
+            reused = again
+            break
+        again.close()
+        again.path.rename(again.path.with_name(f"zzz{_}"))
+    fresh = reused or AuditLog(rig.log.path)
+    rig.logs.append(fresh)
+    fresh.next_seq = 1000
+    fresh.append(80)
+    a.start()
+    text = b"".join(line + b"\n" for line in before + fresh.lines)
+    rig.wait_archived(text=text)
+    rig.wait_delivered(lines=before + fresh.lines)
+
+
+def test_rotation_while_an_output_is_far_behind(rig):
+    """A lane that is stuck keeps its place in a file that has moved on twice."""
+    rig.bulk.stop()
+    rig.start({"search": rig.search(memory="64KiB", batch_bytes="8KiB"),
+               "archive": rig.file()})
+    for _ in range(6):
+        rig.log.append(60)
+        rig.log.rotate()
+    rig.wait_archived()
+    rig.bulk.start()
+    rig.wait_delivered()
+
+
+def test_rotated_files_deleted_after_they_were_opened_are_still_shipped(rig):
+    """Retention takes a backup away while an output that is down needs it."""
+    rig.bulk.stop()
+    rig.start({"search": rig.search(memory="64KiB", batch_bytes="8KiB"),
+               "archive": rig.file()})
+    for _ in range(4):
+        rig.log.append(80)
+        rig.log.rotate()
+    rig.wait_archived()
+    for path in rig.log.rotated[:2]:
+        path.unlink()
+    rig.bulk.start()
+    rig.wait_delivered()
