@@ -89,6 +89,9 @@ struct output_ops {
     /* Adds what has to be known to resume after the last settled send; one
      * line without newline. May be NULL. */
     void (*mark)(struct output *o, struct buf *line);
+    /* Nothing is under way and nothing came for a while: gives memory back that
+     * is only kept for speed. May be NULL. */
+    void (*rest)(struct output *o);
     /* Stops now: sends under way are never answered. `closed` runs on the loop
      * once no callback can reach the output any more. */
     void (*close)(struct output *o, void (*closed)(void *arg), void *arg);

@@ -3,11 +3,6 @@
 
 #include "agent/base/clock.h"
 
-int64_t shape_time_us(const struct event *ev, int64_t now_us)
-{
-    return ev->time_us != CLOCK_NO_TIME ? ev->time_us : now_us;
-}
-
 static bool is_empty_object(struct span body)
 {
     for (size_t i = 1; i + 1 < body.len; i++) {
@@ -18,24 +13,23 @@ static bool is_empty_object(struct span body)
 }
 
 /* "@timestamp" goes first; an event that has one of its own keeps it. */
-static void add_timestamp(const struct event *ev, int64_t time_us,
-                          struct edits *edits)
+static void add_timestamp(const struct event *ev, struct edits *edits)
 {
     char text[64] = "\"@timestamp\":\"";
     size_t n = strlen(text);
 
     if (ev->field[EVENT_TIMESTAMP].at != NULL)
         return;
-    n += clock_format(text + n, time_us, 6);
+    n += clock_format(text + n, ev->time_us, 6);
     text[n++] = '"';
     if (!is_empty_object(ev->body))
         text[n++] = ',';
     edits_insert(edits, ev->body.at + 1, span(text, n));
 }
 
-void shape_event(enum shape shape, const struct event *ev, int64_t time_us,
+void shape_event(enum shape shape, const struct event *ev,
                  struct edits *edits)
 {
     if (shape == SHAPE_RAW)
-        add_timestamp(ev, time_us, edits);
+        add_timestamp(ev, edits);
 }

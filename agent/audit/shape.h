@@ -15,12 +15,9 @@ enum shape {
     SHAPE_RAW           /* the event's own fields and "@timestamp" */
 };
 
-/* The time an event is filed under: its own, else `now_us`. */
-int64_t shape_time_us(const struct event *ev, int64_t now_us);
-
-/* Adds the edits. `ev` and `edits` borrow from each other until the next
- * edits_start(). */
-void shape_event(enum shape shape, const struct event *ev, int64_t time_us,
+/* Adds the edits. `ev->time_us` is set: where the event had no time, to when it
+ * was read. */
+void shape_event(enum shape shape, const struct event *ev,
                  struct edits *edits);
 
 #endif

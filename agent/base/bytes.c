@@ -67,6 +67,14 @@ char *buf_room(struct buf *b, size_t more)
     return b->at + b->len;
 }
 
+void buf_reserve(struct buf *b, size_t cap)
+{
+    if (cap <= b->cap)
+        return;
+    b->at = xrealloc(b->at, cap);
+    b->cap = cap;
+}
+
 void buf_add(struct buf *b, const void *bytes, size_t n)
 {
     if (n == 0)

@@ -52,6 +52,8 @@ char *xprintf(const char *format, ...) PRINTF(1, 2);
 
 /* Room for `more` bytes behind the end; returns that place. */
 char *buf_room(struct buf *b, size_t more);
+/* Room for at least `cap` bytes in all, and not more than is asked for. */
+void buf_reserve(struct buf *b, size_t cap);
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_add_span(struct buf *b, struct span s);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);

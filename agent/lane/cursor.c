@@ -9,8 +9,9 @@
 #include "agent/base/file.h"
 #include "agent/base/log.h"
 
-/* Large enough for large reads, small enough to stay in the cache. */
-#define PIECE       (256 * KIB)
+/* Large enough for large reads, small enough to stay in the cache beside what
+ * is made of it. */
+#define PIECE       (128 * KIB)
 /* What is kept of a line that is too long. */
 #define LONG_KEPT   (4 * KIB)
 

@@ -25,7 +25,9 @@ struct dead_letter {
     struct span id;             /* of the document; may be empty */
     struct span document;       /* JSON, or empty: then */
     struct span line;           /* its bytes, whatever they are */
-    const unsigned char *hash;  /* SHA-256 of the line; NULL: of `line` */
+    const unsigned char *hash;  /* SHA-256 of the whole line, where `line` is
+                                 * only its head; NULL: it is taken here, of
+                                 * the document or the line */
 };
 
 /* Adds the record to `out`. */

@@ -3,12 +3,16 @@
  * load - the way of a line: from the cursor through the parser into the
  * shipment that is being filled.
  */
+#include <malloc.h>
+
 #include "agent/base/clock.h"
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
-/* What is read before the loop gets its turn again. */
-#define BUDGET          MIB
+/* What is read before the loop gets its turn again: little, so that what is
+ * ready goes out while more is read. */
+#define BUDGET          (128 * KIB)
+#define SHARE_MIN       (64 * KIB)
 /* What an output adds to a line: action, id, time. */
 #define ITEM_OVERHEAD   256
 
@@ -19,6 +23,17 @@ static uint64_t memory_held(const struct lane *l)
     for (struct shipment *s = l->first; s != NULL; s = s->next)
         n += shipment_memory(s);
     return n;
+}
+
+/* The part of the memory that each of the sendings, and the one that is filled,
+ * can have at the same time. */
+static size_t share(const struct lane *l)
+{
+    const struct lane_conf *conf = l->env.conf;
+    uint64_t n = conf->memory / (l->in_flight + 1);
+
+    n = n > SHARE_MIN ? n : SHARE_MIN;
+    return n < conf->batch_bytes ? n : conf->batch_bytes;
 }
 
 static bool any_ready(const struct lane *l)
@@ -40,14 +55,14 @@ static struct shipment *get_shipment(struct lane *l)
     struct shipment *s = l->spare;
 
     if (any_ready(l) ||
-        (l->first != NULL && memory_held(l) + conf->batch_bytes > conf->memory))
+        (l->first != NULL && memory_held(l) + share(l) > conf->memory))
         return NULL;
     if (s != NULL)
         l->spare = s->next;
     else
         s = shipment_new(l);
     batch_take_bytes(&s->batch, &l->buffers);
-    buf_room(&s->batch.bytes, conf->batch_bytes);
+    buf_reserve(&s->batch.bytes, share(l));
     shipment_enter(s, SHIPMENT_FILLING);
     return s;
 }
@@ -69,17 +84,34 @@ void lane_seal(struct lane *l)
     lane_dispatch(l);
 }
 
-/* Whether a line of `len` bytes still goes into what is being filled. */
-static bool fits(const struct lane *l, uint64_t len)
+/* More than its share, up to batch_bytes, where enough stays for the others:
+ * outputs that pack what they send leave nearly all of it. */
+static bool grow(struct lane *l)
 {
+    const struct lane_conf *conf = l->env.conf;
+    struct buf *bytes = &l->filling->batch.bytes;
+    uint64_t others = (l->in_flight - l->sending) * share(l);
+
+    if (bytes->cap >= conf->batch_bytes ||
+        memory_held(l) - bytes->cap + conf->batch_bytes + others > conf->memory)
+        return false;
+    buf_reserve(bytes, conf->batch_bytes);
+    return true;
+}
+
+/* Whether a line of `len` bytes still goes into what is being filled. */
+static bool fits(struct lane *l, uint64_t len)
+{
+    const struct lane_conf *conf = l->env.conf;
     const struct shipment *s = l->filling;
+    uint64_t want = s->batch.bytes.len + s->dead.len + len + ITEM_OVERHEAD;
 
     if (shipment_is_empty(s))
         return true;
-    return s->file == l->cursor.file &&
-           s->batch.n + s->quarantined < l->env.conf->batch_events &&
-           s->batch.bytes.len + s->dead.len + len + ITEM_OVERHEAD <=
-               l->env.conf->batch_bytes;
+    if (s->file != l->cursor.file || want > conf->batch_bytes ||
+        s->batch.n + s->quarantined >= conf->batch_events)
+        return false;
+    return want <= s->batch.bytes.cap || grow(l);
 }
 
 /* A place for the line at hand, or false: there is none now. */
@@ -126,8 +158,9 @@ static void add_event(struct lane *l)
     struct item *it;
 
     edits_start(&l->edits, shape == SHAPE_BYTES ? ev->line : ev->body);
-    ev->time_us = shape_time_us(ev, clock_wall_us());
-    shape_event(shape, ev, ev->time_us, &l->edits);
+    if (ev->time_us == CLOCK_NO_TIME)
+        ev->time_us = clock_wall_us();
+    shape_event(shape, ev, &l->edits);
     l->env.ops->encode(l->output, &s->batch, ev, &l->edits);
     it = &s->batch.items[s->batch.n - 1];
     it->place = l->line.offset;
@@ -171,7 +204,8 @@ static void on_linger(uv_timer_t *timer)
     lane_wake(l);
 }
 
-static void free_spares(struct lane *l)
+/* Nothing has come for a while: what was held for more goes back. */
+static void rest(struct lane *l)
 {
     while (l->spare != NULL) {
         struct shipment *s = l->spare;
@@ -180,6 +214,9 @@ static void free_spares(struct lane *l)
         shipment_free(s);
     }
     batch_buffers_free(&l->buffers);
+    if (l->env.ops->rest != NULL)
+        l->env.ops->rest(l->output);
+    malloc_trim(0);
 }
 
 /* Nothing more to read at present. While events linger nobody listens to the
@@ -196,8 +233,8 @@ static void at_end(struct lane *l)
     }
     if (!empty)
         lane_seal(l);
-    else if (l->was_idle && l->first == NULL)
-        free_spares(l);
+    else if (l->was_idle && l->first == NULL && l->spare != NULL)
+        rest(l);
     l->was_idle = empty;
     trail_wait(l->env.trail, &l->waiter);
 }

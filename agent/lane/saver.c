@@ -6,8 +6,9 @@
 #include "agent/base/file.h"
 #include "agent/base/log.h"
 
-#define EVERY_MS    250
-#define RETRY_MS    1000
+/* The price is two fsyncs; what is saved more often is only what a crash would
+ * repeat. */
+#define EVERY_MS 1000
 
 struct saver {
     uv_timer_t timer;
@@ -103,7 +104,7 @@ static void start_write(struct saver *s)
 static uint64_t due_in(const struct saver *s)
 {
     uint64_t now = uv_now(s->loop);
-    uint64_t pause = s->failing ? RETRY_MS : EVERY_MS;
+    uint64_t pause = EVERY_MS;
 
     if (s->hurry && !s->failing)
         return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * saver - writes a lane's checkpoint, off the loop's thread, at most every
- * 250 ms while something moves, and once more at the end.
+ * saver - writes a lane's checkpoint, off the loop's thread, at most once a
+ * second while something moves, and once more at the end.
  *
  * A write that fails is said once and tried again: what was settled stays
  * settled, only a crash would then repeat more of it.

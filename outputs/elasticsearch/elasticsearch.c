@@ -24,6 +24,9 @@
     "/_bulk?filter_path=took,errors,error,status," \
     "items.*.status,items.*.error.type,items.*.error.reason"
 
+/* One large event does not keep its memory. */
+#define PACKED_KEPT MIB
+
 enum compression {
     COMPRESSION_GZIP,
     COMPRESSION_NONE
@@ -174,11 +177,10 @@ static void unpack(struct output *o, struct request *r)
                 &b->bytes);
 }
 
-/* Large buffers of a while ago are not kept. */
-static void shrink(struct request *r)
+static void es_rest(struct output *o)
 {
-    if (r->packed.cap > MIB)
-        buf_free(&r->packed);
+    for (uint64_t i = 0; i < o->nrequests; i++)
+        buf_free(&o->requests[i].packed);
 }
 
 /* ---- the answer ---- */
@@ -275,7 +277,8 @@ static void on_done(struct http_post *p, const struct http_result *h)
     else
         a = without_items(r, h);
     unpack(r->output, r);
-    shrink(r);
+    if (r->packed.cap > PACKED_KEPT)
+        buf_free(&r->packed);
     r->send = NULL;
     s->answered(s, &a);
 }
@@ -400,5 +403,6 @@ const struct output_ops output_elasticsearch = {
     .encode = es_encode,
     .id_of = es_id_of,
     .send = es_send,
+    .rest = es_rest,
     .close = es_close,
 };

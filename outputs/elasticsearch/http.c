@@ -6,7 +6,7 @@
 
 #define CONNECT_TIMEOUT_MS  10000
 /* curl copies a body through a buffer of this size, one send() for each. */
-#define UPLOAD_BYTES        (256 * KIB)
+#define UPLOAD_BYTES (128 * KIB)
 
 struct slot {
     struct http *http;
