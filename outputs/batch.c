@@ -75,10 +75,12 @@ struct span batch_item_doc(const struct batch *b, uint32_t i)
 
 struct span batch_bytes_of(const struct batch *b, uint32_t i, uint32_t count)
 {
-    const struct item *from = &b->items[i], *to = from + count - 1;
+    const struct item *from, *to;
 
     if (count == 0)
         return SPAN("");
+    from = &b->items[i];
+    to = from + count - 1;
     return span(b->bytes.at + from->at, to->at + to->len - from->at);
 }
 

@@ -30,6 +30,16 @@ bool log_is_on(enum log_level level)
     return level <= threshold;
 }
 
+/* At most `n` bytes, whole letters. */
+static void cut(struct buf *line, size_t n)
+{
+    if (line->len <= n)
+        return;
+    while (n > 0 && ((unsigned char)line->at[n] & 0xc0) == 0x80)
+        n--;
+    line->len = n;
+}
+
 static void write_line(enum log_level level, const char *who,
                        const char *format, va_list args)
 {
@@ -44,6 +54,7 @@ static void write_line(enum log_level level, const char *who,
     clock_format(now, clock_wall_us(), 3);
     buf_printf(&line, "%s %s %s: ", now, log_level_names[level], who);
     show_add(&line, span(text, (size_t)len));
+    cut(&line, LINE_MAX_BYTES - 1);
     buf_add(&line, "\n", 1);
     /* Where standard error is gone there is nobody left to tell. */
     if (file_write_all(STDERR_FILENO, line.at, line.len) != 0)

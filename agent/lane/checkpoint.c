@@ -71,17 +71,16 @@ static bool next_line(struct span *text, struct span *line)
     return true;
 }
 
-/* A line "KEY rest": the rest, in `out`. */
+/* A line "KEY rest": the rest, in `out`; else nothing is changed. */
 static bool take_line(struct span *text, const char *key, struct span *out)
 {
-    struct span left = *text;
+    struct span left = *text, line;
     size_t n = strlen(key);
 
-    if (!next_line(&left, out) || out->len < n + 1 ||
-        memcmp(out->at, key, n) != 0 || out->at[n] != ' ')
+    if (!next_line(&left, &line) || line.len < n + 1 ||
+        memcmp(line.at, key, n) != 0 || line.at[n] != ' ')
         return false;
-    out->at += n + 1;
-    out->len -= n + 1;
+    *out = span(line.at + n + 1, line.len - n - 1);
     *text = left;
     return true;
 }

@@ -48,13 +48,24 @@ static void add_base64(struct buf *out, struct span s)
     }
 }
 
+/* Its head, if it is long; not cut within a letter. */
+static struct span kept_of(struct span line)
+{
+    size_t n = LINE_KEPT;
+
+    if (line.len <= n)
+        return line;
+    while (n > LINE_KEPT - 4 && ((unsigned char)line.at[n] & 0xc0) == 0x80)
+        n--;
+    return span(line.at, n);
+}
+
 /* A line that is no JSON, as text where it is text. */
 static void add_line(struct buf *out, struct span line)
 {
     bool is_text;
 
-    if (line.len > LINE_KEPT)
-        line.len = LINE_KEPT;
+    line = kept_of(line);
     is_text = span_is_utf8(line);
     buf_printf(out, "\"%s\":\"", is_text ? "line" : "line_base64");
     if (is_text)
@@ -75,6 +86,15 @@ static void add_hash(struct buf *out, const struct dead_letter *d)
         sha256_of(d->document.len > 0 ? d->document : d->line, hash);
     sha256_hex(hash, hex);
     buf_printf(out, "\"sha256\":\"%s\",", hex);
+}
+
+/* Whether it can stand in a record as the JSON it is. yajl takes two kinds of
+ * space that JSON does not have. */
+static bool is_strict(struct span document)
+{
+    return document.len > 0 && span_is_utf8(document) &&
+           memchr(document.at, '\v', document.len) == NULL &&
+           memchr(document.at, '\f', document.len) == NULL;
 }
 
 void dead_print(const struct dead_letter *d, struct buf *out)
@@ -99,7 +119,7 @@ void dead_print(const struct dead_letter *d, struct buf *out)
         buf_add_json(out, d->id);
         buf_add(out, "\",", 2);
     }
-    if (d->document.len > 0 && span_is_utf8(d->document)) {
+    if (is_strict(d->document)) {
         buf_add(out, "\"document\":", 11);
         buf_add_span(out, d->document);
     } else {

@@ -148,11 +148,11 @@ static bool is_final(const struct file *f)
 
     if (f == f->chain->live || f->next == NULL)
         return false;
-    if (f->fd < 0 && f->is_named)
-        return false;           /* not read yet, and it is still there */
+    if (f->fd < 0)
+        return !f->is_named;    /* while it is there it may yet be opened */
     if (f->sibling.kind == SIBLING_TIMED || f->chain->is_lumberjack)
         return true;
-    if (f->fd < 0 || fstat(f->fd, &st) != 0)
+    if (fstat(f->fd, &st) != 0)
         return false;
     changed_us = st.st_mtim.tv_sec * INT64_C(1000000) +
                  st.st_mtim.tv_nsec / 1000;

@@ -220,6 +220,10 @@ static void end_scan(struct chain *c)
             log_warn(c->who,
                      "%s was deleted; what its writer still holds open is "
                      "read on", f->path);
+        if (f->is_named && !f->seen && f->fd < 0)
+            log_error(c->who,
+                      "%s was deleted before it could be opened; its events "
+                      "are lost", f->path);
         f->is_named = f->seen;
         if (f->fd < 0)
             file_open(f);
