@@ -192,11 +192,14 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
     enum verdict v = verdict_of_item(e);
     char reason[ANSWER_TYPE_MAX + ANSWER_REASON_MAX + 4];
 
+    reason[0] = '\0';
+
     if (i >= s->count)
         return;                 /* more than were sent */
     if (v == VERDICT_RETRY && r->retry.status == 0)
         r->retry = *e;
-    snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
+    if (v == VERDICT_REFUSED)
+        snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
     batch_verdict(s->batch, s->first + i, v, e->status, reason);
 }
 

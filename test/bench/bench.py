@@ -99,7 +99,7 @@ def alternate(kinds: dict, rounds: int) -> dict:
 
 
 def throughput(b: Bench, log: Log, rounds: int, table: Table) -> None:
-    slow = {"delay_ms": 50, "in_flight": 16}
+    slow = {"delay_ms": 50, "in_flight": 32}
     kinds = {
         "cat": lambda: b.cat(log),
         "yajl": lambda: b.yajl(log),
@@ -158,7 +158,7 @@ def cost_rows(found: dict, table: Table) -> None:
 
 
 def slow_rows(found: dict, table: Table) -> None:
-    title = "50 ms sink, in_flight 16"
+    title = "50 ms sink, in_flight 32"
     for name, base, more in (
         ("slow gzip", "gzip", "gzip"),
         ("slow plain", "plain", "no gzip"),
