@@ -38,15 +38,17 @@ void action_free(struct action *a)
  * the rules of Elasticsearch and OpenSearch for index names. */
 const char *action_check_index(const char *index)
 {
+    size_t len = 0;
+
     if (index[0] == '\0')
         return "is empty";
     if (strchr("-_+.", index[0]) != NULL)
         return "may not begin with - _ + or .";
-    if (strlen(index) > ACTION_INDEX_MAX - 16)
-        return "is longer than 239 bytes";
     for (const char *p = index; *p != '\0'; p++) {
+        len++;
         if (*p == '%') {
             p++;
+            len += *p == 'Y' ? 3 : 1;
             if (*p == '\0' || strchr("YmdH", *p) == NULL)
                 return "may hold %Y %m %d %H and no other %";
         } else if (*p >= 'A' && *p <= 'Z') {
@@ -56,13 +58,13 @@ const char *action_check_index(const char *index)
             return "may not hold spaces or any of \\ / * ? \" < > | , # :";
         }
     }
-    return NULL;
+    return len <= ACTION_INDEX_MAX ? NULL : "is longer than 255 bytes";
 }
 
 /* All that is the same for the events of one hour. */
 static void make_head(struct action *a)
 {
-    char index[ACTION_INDEX_MAX + 1];
+    char index[ACTION_INDEX_MAX + 32];  /* years may have more digits */
     time_t seconds = (time_t)(a->hour * 3600);
     struct tm tm;
 

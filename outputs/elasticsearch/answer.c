@@ -84,6 +84,13 @@ static bool in_item_error(const struct answer_reader *a)
            a->key[IN_RESULT] == KEY_ERROR;
 }
 
+/* Each element of "items" is an object: anything else would let the verdicts
+ * slip to the wrong items. */
+static bool is_stray(const struct answer_reader *a)
+{
+    return a->depth == 0 || (a->in_items && a->depth == IN_ITEMS);
+}
+
 static int on_string(void *ctx, const unsigned char *text, size_t n)
 {
     struct answer_reader *a = ctx;
@@ -102,7 +109,18 @@ static int on_string(void *ctx, const unsigned char *text, size_t n)
         keep(a->whole.reason, sizeof(a->whole.reason), text, n);
     else if (a->in_items && a->depth == IN_RESULT && key == KEY_ERROR)
         keep(a->item.reason, sizeof(a->item.reason), text, n);
-    return a->depth > 0;
+    return !is_stray(a);
+}
+
+static int on_null(void *ctx)
+{
+    return !is_stray(ctx);
+}
+
+static int on_bool(void *ctx, int value)
+{
+    (void)value;
+    return !is_stray(ctx);
 }
 
 static int on_number(void *ctx, const char *text, size_t n)
@@ -114,7 +132,7 @@ static int on_number(void *ctx, const char *text, size_t n)
          i++)
         v = v * 10 + (unsigned)(text[i] - '0');
     if (a->key[a->depth] != KEY_STATUS)
-        return a->depth > 0;
+        return !is_stray(a);
     if (a->depth == AT_TOP)
         a->whole.status = v;
     else if (a->in_items && a->depth == IN_RESULT)
@@ -124,7 +142,8 @@ static int on_number(void *ctx, const char *text, size_t n)
 
 static int open_value(struct answer_reader *a, bool is_map)
 {
-    if (a->depth + 1 >= DEPTH_MAX || (a->depth == 0 && (!is_map || a->closed)))
+    if (a->depth + 1 >= DEPTH_MAX || (a->depth == 0 && a->closed) ||
+        (!is_map && is_stray(a)))
         return 0;
     if (a->depth == AT_TOP && a->key[AT_TOP] == KEY_ITEMS && !is_map)
         a->in_items = a->has_items = true;
@@ -162,6 +181,8 @@ static int on_end(void *ctx)
 }
 
 static const yajl_callbacks callbacks = {
+    .yajl_null = on_null,
+    .yajl_boolean = on_bool,
     .yajl_number = on_number,
     .yajl_string = on_string,
     .yajl_map_key = on_key,

@@ -48,12 +48,14 @@ void gzip_unpack(struct gzip *z, struct span in, size_t len, struct buf *out)
     struct inflate_state *s = &z->inflate;
 
     isal_inflate_init(s);
-    s->crc_flag = IGZIP_GZIP;
+    s->crc_flag = ISAL_GZIP;
     s->next_in = (uint8_t *)in.at;
     s->avail_in = (uint32_t)in.len;
-    s->next_out = (uint8_t *)buf_room(out, len);
-    s->avail_out = (uint32_t)len;
-    if (isal_inflate(s) != ISAL_DECOMP_OK || s->avail_out != 0)
+    /* A byte more than there is: else it stops before the checksum. */
+    s->next_out = (uint8_t *)buf_room(out, len + 1);
+    s->avail_out = (uint32_t)len + 1;
+    if (isal_inflate(s) != ISAL_DECOMP_OK || s->avail_out != 1 ||
+        s->block_state != ISAL_BLOCK_FINISH)
         abort();
     out->len += len;
 }
