@@ -106,6 +106,12 @@ void batch_verdict(struct batch *b, uint32_t i, enum verdict v,
     buf_add(&b->reasons, "", 1);
 }
 
+void batch_forget_verdicts(struct batch *b, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++)
+        b->items[i].verdict = VERDICT_NONE;
+}
+
 const char *batch_reason(const struct batch *b, const struct item *it)
 {
     return b->reasons.at + it->reason;

@@ -75,6 +75,8 @@ struct span batch_bytes_of(const struct batch *b, uint32_t i, uint32_t count);
 /* `reason` may be NULL; it is copied, and cut to 1 KiB. */
 void batch_verdict(struct batch *b, uint32_t i, enum verdict v,
                    unsigned status, const char *reason);
+/* Takes verdicts back that turned out to be worth nothing. */
+void batch_forget_verdicts(struct batch *b, uint32_t first, uint32_t count);
 bool batch_is_final(const struct item *it);
 const char *batch_reason(const struct batch *b, const struct item *it);
 

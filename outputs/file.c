@@ -4,8 +4,8 @@
  *
  * After a crash it goes on exactly: the mark in the checkpoint says how long
  * the file was when everything before it was settled, and what lies beyond is
- * cut off, for it will be written again. A file is only rotated when a
- * checkpoint holds all of it, so what a crash leaves behind is never in more
+ * cut off, for it will be written again. A file is only left for a new one when
+ * a checkpoint holds all of it, so what a crash leaves behind is never in more
  * than one file.
  *
  *   mark:  <inode> <length> <guard length> <sha256> <1: to be rotated>
@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,10 +71,14 @@ static int open_file(const char *path, struct err *e)
 
     if (fd < 0)
         return err_set(e, ERR_IO, "cannot open %s: %m", path);
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        err_set(e, ERR_IO, "%s is not a regular file", path);
+    else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        err_set(e, ERR_IO, "%s is written by somebody else: %m", path);
+    else
         return fd;
     close(fd);
-    return err_set(e, ERR_IO, "%s is not a regular file", path);
+    return ERR_IO;
 }
 
 static int size_of(struct output *o, uint64_t *size, struct err *e)
@@ -158,6 +163,7 @@ static int take_over(struct output *o, struct err *e)
         return fd;
     close(o->fd);
     o->fd = fd;
+    o->rotate = false;
     rc = size_of(o, &o->length, e);
     return rc != 0 ? rc : sync_dir(o->conf->path, e);
 }
@@ -199,13 +205,19 @@ static void write_send(uv_work_t *work)
         o->opened = o->rc == 0;
         return;
     }
-    if (o->rotate && is_at_path(o->fd, o->conf->path))
-        o->rc = rename_away(o->conf->path, &o->err);
-    if (o->rc == 0 && !is_at_path(o->fd, o->conf->path))
+    if (!is_at_path(o->fd, o->conf->path)) {
+        /* Somebody else has renamed or deleted it. */
         o->rc = take_over(o, &o->err);
+        o->opened = o->rc == 0;
+        return;
+    }
+    if (o->rotate) {
+        o->rc = rename_away(o->conf->path, &o->err);
+        if (o->rc == 0)
+            o->rc = take_over(o, &o->err);
+    }
     if (o->rc != 0)
         return;
-    o->rotate = false;
     o->rc = write_at_end(o, batch_bytes_of(s->batch, s->first, s->count),
                          &o->err);
 }
@@ -222,7 +234,7 @@ static void on_written(uv_work_t *work, int status)
     if (status == 0 && o->opened) {
         /* Its length goes into a checkpoint before the first write. */
         a = (struct answer){ .kind = ANSWER_BLOCKED, .checkpoint_first = true,
-                             .why = "the file can be written now" };
+                             .why = "the file was opened anew" };
     } else if (status == 0 && o->rc == 0) {
         line_verdicts(s->batch, s->first, s->count, VERDICT_DELIVERED);
         o->rotate = o->conf->max_size > 0 && o->length >= o->conf->max_size;
@@ -272,6 +284,8 @@ static void file_mark(struct output *o, struct buf *line)
 
     /* Without a mark nothing can be cut off after a crash; it is no reason to
      * stop, and it is made anew at the next settling. */
+    if (o->fd < 0)              /* where the last run left it */
+        buf_add(line, o->resume_at.at, o->resume_at.len);
     if (o->fd < 0 || fstat(o->fd, &st) != 0 || !guard_at(o->fd, o->length, n, hex))
         return;
     buf_printf(line, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %s %d",

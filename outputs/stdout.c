@@ -3,9 +3,10 @@
  * stdout - events as JSON lines on standard output.
  *
  * Never blocks the loop, and never changes the flags of a descriptor that it
- * shares with a shell: a pipe or terminal is opened anew for us alone; where
- * that cannot be, small pieces are written once poll() says there is room. A
- * reader that stops reading stops this lane, nothing else.
+ * shares with a shell or with standard error: a pipe or terminal is opened anew
+ * for us alone; of others small pieces are written once poll() says that there
+ * is room, asked again by a timer. A reader that stops reading stops this lane,
+ * nothing else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,8 @@
 #include "outputs/output.h"
 
 /* What is written in one turn of the loop. */
-#define BUDGET (256 * KIB)
+#define BUDGET      (256 * KIB)
+#define AGAIN_MS    20
 
 struct stdout_conf {
     unsigned format;
@@ -28,13 +30,14 @@ struct stdout_conf {
 
 struct output {
     int fd;
-    bool own;                   /* fd is ours alone and never blocks */
-    bool can_poll;
-    uv_poll_t poll;
+    bool own;                   /* fd is ours alone, and never blocks */
+    uv_poll_t poll;             /* when it is our own */
+    uv_timer_t again;           /* when it is not */
     uv_idle_t idle;
     unsigned handles;
     struct send *send;          /* under way, or NULL */
     struct span left;           /* of it */
+    size_t torn;                /* bytes of the next event that are out already */
     void (*closed)(void *arg);
     void *arg;
 };
@@ -76,14 +79,13 @@ static struct output *stdout_open(const struct output_env *env,
         return NULL;
     }
     uv_idle_init(env->loop, &o->idle);
-    o->idle.data = o;
-    o->handles = 1;
-    /* Files cannot be polled; they never make us wait either. */
-    o->can_poll = uv_poll_init(env->loop, &o->poll, o->fd) == 0;
-    if (o->can_poll) {
-        o->poll.data = o;
-        o->handles++;
-    }
+    uv_timer_init(env->loop, &o->again);
+    o->idle.data = o->again.data = o->poll.data = o;
+    o->handles = 2;
+    /* What cannot be polled, such as /dev/null, never makes us wait. */
+    if (o->own)
+        o->own = uv_poll_init(env->loop, &o->poll, o->fd) == 0;
+    o->handles += o->own;
     return o;
 }
 
@@ -93,9 +95,22 @@ static void answer(struct output *o, const struct answer *a)
 
     o->send = NULL;
     uv_idle_stop(&o->idle);
-    if (o->can_poll)
-        uv_poll_stop(&o->poll);
     s->answered(s, a);
+}
+
+/* Events that are out whole are delivered; of the next one some bytes may be,
+ * and those are not written again. */
+static void settle_written(struct output *o)
+{
+    struct send *s = o->send;
+    struct span all = batch_bytes_of(s->batch, s->first, s->count);
+    size_t out = all.len - o->left.len;
+    uint32_t i = s->first;
+
+    while (i < s->first + s->count && s->batch->items[i].len <= out)
+        out -= s->batch->items[i++].len;
+    line_verdicts(s->batch, s->first, i - s->first, VERDICT_DELIVERED);
+    o->torn = out;
 }
 
 static void answer_error(struct output *o, int error)
@@ -103,7 +118,9 @@ static void answer_error(struct output *o, int error)
     char why[128];
     struct answer a = { .status = (unsigned)error, .why = why };
 
-    a.kind = error == EPIPE ? ANSWER_GONE : ANSWER_BLOCKED;
+    a.kind = error == EPIPE ? ANSWER_GONE : ANSWER_ITEMS;
+    if (error != EPIPE)
+        settle_written(o);
     snprintf(why, sizeof(why), "standard output: %s",
              error == EPIPE ? "its reader has gone" : strerror(error));
     answer(o, &a);
@@ -114,7 +131,7 @@ static bool has_room(const struct output *o, size_t *n)
 {
     struct pollfd p = { .fd = o->fd, .events = POLLOUT };
 
-    if (o->own || !o->can_poll)
+    if (o->own)
         return true;
     *n = *n < PIPE_BUF ? *n : PIPE_BUF;
     return poll(&p, 1, 0) == 1;
@@ -132,10 +149,20 @@ static void on_writable(uv_poll_t *poll, int status, int events)
     uv_idle_start(&o->idle, on_idle);
 }
 
+static void on_again(uv_timer_t *timer)
+{
+    struct output *o = timer->data;
+
+    uv_idle_start(&o->idle, on_idle);
+}
+
 static void wait_for_room(struct output *o)
 {
     uv_idle_stop(&o->idle);
-    uv_poll_start(&o->poll, UV_WRITABLE | UV_DISCONNECT, on_writable);
+    if (o->own)
+        uv_poll_start(&o->poll, UV_WRITABLE | UV_DISCONNECT, on_writable);
+    else
+        uv_timer_start(&o->again, on_again, AGAIN_MS, 0);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -152,7 +179,7 @@ static void on_idle(uv_idle_t *idle)
             w = write(o->fd, o->left.at, n);
         if (w < 0 && errno == EINTR)
             continue;
-        if (w < 0 && errno == EAGAIN && o->can_poll) {
+        if (w < 0 && errno == EAGAIN) {
             wait_for_room(o);
             return;
         }
@@ -175,6 +202,9 @@ static void stdout_send(struct output *o, struct send *s)
 {
     o->send = s;
     o->left = batch_bytes_of(s->batch, s->first, s->count);
+    o->left.at += o->torn;
+    o->left.len -= o->torn;
+    o->torn = 0;
     uv_idle_start(&o->idle, on_idle);
 }
 
@@ -197,7 +227,8 @@ static void stdout_close(struct output *o, void (*closed)(void *arg),
     o->closed = closed;
     o->arg = arg;
     uv_close((uv_handle_t *)&o->idle, on_closed);
-    if (o->can_poll)
+    uv_close((uv_handle_t *)&o->again, on_closed);
+    if (o->own)
         uv_close((uv_handle_t *)&o->poll, on_closed);
 }
 

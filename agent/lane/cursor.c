@@ -69,7 +69,7 @@ static int64_t last_line_start(int fd, uint64_t size)
 
 int cursor_seek_end(struct cursor *c, struct err *e)
 {
-    struct file *f = trail_live(c->trail);
+    struct file *f = trail_newest(c->trail);
     int64_t offset = 0;
     struct stat st;
 

@@ -60,7 +60,7 @@ void cursor_close(struct cursor *c);
 /* Goes to that place; takes a reference of its own to `f`, which may be NULL:
  * then it waits for the first file. */
 void cursor_seek(struct cursor *c, struct file *f, uint64_t offset);
-/* To behind the last newline of the live file. */
+/* To behind the last newline of the newest file. */
 int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
 
 /* The offset in the file from which everything has still to be handed out. */

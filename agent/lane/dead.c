@@ -171,9 +171,9 @@ static int rotate(int dir, const char *name, const char *output,
 
     if (fstatat(dir, name, &st, 0) != 0 || st.st_size < (off_t)ROTATE_BYTES)
         return 0;
-    clock_format(now, clock_wall_us(), 3);
+    clock_format(now, clock_wall_us(), 6);
     snprintf(to, sizeof(to), "%.200s-%s.ndjson", output, now);
-    if (renameat(dir, name, dir, to) != 0)
+    if (renameat2(dir, name, dir, to, RENAME_NOREPLACE) != 0)
         return err_set(e, ERR_IO, "cannot rename dead/%s: %m", name);
     return 0;
 }

@@ -8,6 +8,9 @@
 #include "agent/lane/checkpoint.h"
 #include "agent/lane/lane_impl.h"
 
+/* No first line of an audit log is so short. */
+#define HEAD_WEAK 64
+
 /* ---- the loop's side ---- */
 
 static void tell_drained(struct lane *l)
@@ -62,6 +65,11 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
     if (f == NULL || file_fd(f) < 0)
         return ERR_AGAIN;
     rc = checkpoint_take(&c, file_fd(f), file_path(f), offset, e);
+    /* A file without a first line is known by its inode alone, which may soon
+     * be another's: the place before it is the better one. */
+    if (rc == 0 && offset == 0 && c.id.head_len < HEAD_WEAK &&
+        l->has_checkpoint)
+        rc = ERR_AGAIN;
     if (rc == 0) {
         c.mark = l->mark;
         checkpoint_print(&c, text);
@@ -76,6 +84,7 @@ static void on_saved(void *arg, bool hurried)
     struct lane *l = arg;
 
     l->count.checkpoints++;
+    l->has_checkpoint = true;
     if (!hurried || !l->barrier)
         return;
     l->barrier = false;
@@ -95,6 +104,10 @@ static bool find_place(struct lane *l, const struct checkpoint *c)
                  "starting at the oldest file there is", (int)c->path.len,
                  c->path.at, c->offset);
         return false;
+    }
+    if (file_fd(f) < 0) {
+        cursor_seek(&l->cursor, f, c->offset);
+        return true;            /* it cannot be opened yet, and is waited for */
     }
     if (!guard_holds(file_fd(f), c->offset, &c->guard)) {
         log_warn(l->who,
@@ -138,6 +151,7 @@ static int resume(struct lane *l, struct err *e)
         log_warn(l->who, "checkpoint %s is missing or damaged; the previous "
                          "one is used", l->checkpoint_name);
     if (rc == 0) {
+        l->has_checkpoint = true;
         found = find_place(l, &c);
         if (found)
             buf_add(&l->mark, c.mark.at, c.mark.len);
@@ -149,7 +163,7 @@ static int resume(struct lane *l, struct err *e)
     if (rc == 0 && ops->mark != NULL) {
         l->mark.len = 0;
         ops->mark(l->output, &l->mark);
-        l->barrier = !found;    /* nothing is written before it can be cut */
+        l->barrier = true;      /* nothing is written before it can be cut */
     }
     checkpoint_free(&c);
     return rc;

@@ -62,6 +62,7 @@ struct lane {
     /* to the checkpoint */
     struct saver *saver;
     struct buf mark;            /* of the output, as of the low mark */
+    bool has_checkpoint;        /* there is one on disk */
     bool barrier;               /* no sending until a checkpoint is saved */
 
     struct counters count;

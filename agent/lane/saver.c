@@ -78,7 +78,7 @@ static void on_written(uv_work_t *work, int status)
         if (s->failing)
             log_info(s->who, "the checkpoint can be saved again");
         s->failing = false;
-        s->ops->saved(s->arg, s->hurried);
+        s->ops->saved(s->arg, s->hurried && !s->hurry);
     }
     consider(s);
 }

@@ -44,6 +44,7 @@ void shipment_start(struct shipment *s, struct file *f, uint64_t offset)
     s->limit = 0;
     s->attempts = 0;
     s->retry_at_ms = 0;
+    s->checkpoint_first = false;
     s->next = NULL;
 }
 

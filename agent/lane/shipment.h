@@ -43,6 +43,7 @@ struct shipment {
     uint32_t limit;             /* most items to send at once, 0: all */
     unsigned attempts;          /* sendings that left items to be retried */
     uint64_t retry_at_ms;
+    bool checkpoint_first;      /* before anything after it is sent */
     struct buf dead;            /* records to be written before it settles */
     uint32_t refused;           /* of these, by the output */
     uint32_t quarantined;       /* of these, lines that were no events */

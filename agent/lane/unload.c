@@ -14,7 +14,9 @@
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
-#define REMIND_MS 60000
+#define REMIND_MS       60000
+/* A server may ask for patience, but not stop the trail for a day. */
+#define RETRY_AFTER_MAX 300000
 
 static void bury(struct shipment *s);
 
@@ -26,6 +28,7 @@ static uint64_t pause_ms(const struct lane *l, unsigned attempt,
     uint64_t ms = backoff_ms(l->env.conf->backoff_min,
                              l->env.conf->backoff_max, attempt);
 
+    wanted_ms = wanted_ms < RETRY_AFTER_MAX ? wanted_ms : RETRY_AFTER_MAX;
     return ms > wanted_ms ? ms : wanted_ms;
 }
 
@@ -134,7 +137,7 @@ static void on_items(struct shipment *s, const struct answer *a)
         out_of_trouble(l);
     }
     l->count.retried += left;
-    l->barrier |= a->checkpoint_first;
+    s->checkpoint_first |= a->checkpoint_first;
     batch_compact(&s->batch);
     if (s->batch.n == 0) {
         finish(s);
@@ -149,10 +152,15 @@ static void on_items(struct shipment *s, const struct answer *a)
 /* The output's own place, at a moment when it fits the low mark. */
 static void take_mark(struct lane *l)
 {
+    struct buf fresh = { 0 };
+
     if (l->env.ops->mark == NULL)
         return;
-    l->mark.len = 0;
-    l->env.ops->mark(l->output, &l->mark);
+    l->env.ops->mark(l->output, &fresh);
+    if (fresh.len > 0) {        /* else the one we have is better than none */
+        buf_free(&l->mark);
+        l->mark = fresh;
+    }
 }
 
 static void halve(struct shipment *s)
@@ -169,9 +177,11 @@ static void on_blocked(struct shipment *s, const struct answer *a)
     in_trouble(l, a->why, pause);
     if (a->kind == ANSWER_BUSY && l->trouble.attempts > 1)
         halve(s);
-    if (a->checkpoint_first)
+    if (a->checkpoint_first) {
         take_mark(l);
-    l->barrier |= a->checkpoint_first;
+        l->barrier = true;
+        saver_hurry(l->saver);
+    }
     l->count.blocked++;
     l->count.retried += s->send.count;
     l->trouble.until_ms = uv_now(l->env.loop) + pause;
@@ -305,7 +315,7 @@ static bool may_send(const struct lane *l, const struct shipment *s)
 
 static void on_retry(uv_timer_t *timer)
 {
-    lane_dispatch(timer->data);
+    lane_wake(timer->data);
 }
 
 void lane_dispatch(struct lane *l)
@@ -366,6 +376,7 @@ void lane_settle_front(struct lane *l)
         struct shipment *s = l->first;
 
         l->first = s->next;
+        l->barrier |= s->checkpoint_first;
         recycle(s);
         moved = true;
         take_mark(l);

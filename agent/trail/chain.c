@@ -169,9 +169,12 @@ struct file *chain_find(const struct chain *c, const struct identity *id)
     struct file *copy = NULL;
 
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        enum identity_match m =
-            f->fd >= 0 ? identity_match(f->fd, id) : IDENTITY_OTHER;
+        enum identity_match m = IDENTITY_OTHER;
 
+        if (f->fd >= 0)
+            m = identity_match(f->fd, id);
+        else if (f->dev == id->dev && f->ino == id->ino)
+            m = IDENTITY_SAME;  /* not to be opened yet: it has to do */
         if (m == IDENTITY_SAME)
             return f;
         if (m == IDENTITY_SAME_HEAD && copy == NULL)

@@ -42,7 +42,9 @@ struct chain {
     ino_t dir_ino;
     bool is_lumberjack;         /* a name of its making was seen */
     bool has_unopened;          /* some file could not be opened */
-    bool complained;
+    bool missed;                /* a name was gone when it was looked at */
+    bool complained;            /* of the live file */
+    bool dir_complained;
     bool gz_told;
 };
 

@@ -59,8 +59,14 @@ static void see_sibling(struct chain *c, int dir, const char *name,
     struct file *f;
     char *path;
 
-    if (sib.kind == SIBLING_NONE || fstatat(dir, name, &st, 0) != 0 ||
-        !S_ISREG(st.st_mode))
+    if (sib.kind == SIBLING_NONE)
+        return;
+    if (fstatat(dir, name, &st, 0) != 0) {
+        /* Renamed or deleted since it was listed, or a link to nowhere. */
+        c->missed |= fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0;
+        return;
+    }
+    if (!S_ISREG(st.st_mode))
         return;
     c->is_lumberjack |= sib.kind == SIBLING_TIMED;
     f = chain_find_inode(c, &st);
@@ -166,19 +172,61 @@ static void note_dir(struct chain *c, int dir)
         c->dir_mtime = st.st_mtim;
 }
 
-static void read_dir(struct chain *c, struct found **list, size_t *n)
+/* What a listing missed or saw twice shows in the directory's time of change. */
+static bool has_changed(int dir, const struct stat *before)
+{
+    struct stat now;
+
+    return fstat(dir, &now) != 0 ||
+           now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+           now.st_mtim.tv_nsec != before->st_mtim.tv_nsec;
+}
+
+/* Without a listing, what is known stays; where we may not list, at least the
+ * live file can be followed. */
+static bool without_listing(struct chain *c)
+{
+    bool forbidden = errno == EACCES;
+
+    if (!c->dir_complained && errno != ENOENT)
+        log_error(c->who,
+                  "cannot list %s: %s; rotated files are not found until it "
+                  "can be", c->dir, strerror(errno));
+    c->dir_complained |= errno != ENOENT;
+    for (struct file *f = c->oldest; f != NULL; f = f->next)
+        f->seen = f->is_named;
+    c->dir_mtime = (struct timespec){ 0 };
+    return forbidden;
+}
+
+/* Whether the listing is whole, and of one moment. */
+static bool read_dir(struct chain *c, struct found **list, size_t *n)
 {
     DIR *dir = opendir(c->dir);
     struct dirent *entry;
+    struct stat before;
+    bool whole;
 
     for (struct file *f = c->oldest; f != NULL; f = f->next)
         f->seen = false;
-    if (dir == NULL)
-        return;
+    c->missed = false;
+    if (dir == NULL || fstat(dirfd(dir), &before) != 0) {
+        bool enough = without_listing(c);
+
+        if (dir != NULL)
+            closedir(dir);
+        return enough;
+    }
     note_dir(c, dirfd(dir));
-    while ((entry = readdir(dir)) != NULL)
+    errno = 0;
+    while ((entry = readdir(dir)) != NULL) {
         see_sibling(c, dirfd(dir), entry->d_name, list, n);
+        errno = 0;
+    }
+    whole = errno == 0 && !c->missed && !has_changed(dirfd(dir), &before);
     closedir(dir);
+    c->dir_complained &= !whole;
+    return whole;
 }
 
 static void forget_found(struct found *list, size_t *n)
@@ -197,10 +245,11 @@ static bool read_at_rest(struct chain *c, struct live *l, struct found **list,
                          size_t *n)
 {
     for (int tries = 0; tries < SCAN_TRIES; tries++) {
+        bool last = tries + 1 == SCAN_TRIES;
+
         *l = live_now(c);
-        read_dir(c, list, n);
-        if (live_is(c, l) && (l->is_there || c->dir_mtime.tv_sec != 0 ||
-                              tries + 1 == SCAN_TRIES))
+        if (read_dir(c, list, n) && live_is(c, l) &&
+            (l->is_there || c->dir_mtime.tv_sec != 0 || last))
             return true;
         forget_found(*list, n);
         if (l->fd >= 0)

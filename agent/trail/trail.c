@@ -24,6 +24,10 @@ static void on_hint(void *arg)
     struct trail *t = arg;
     struct waiter *list = t->waiters;
 
+    /* While no reader has room for more, files are rotated all the same: they
+     * are to be held open before retention takes them away. */
+    if (list == NULL)
+        chain_look(&t->chain);
     t->waiters = NULL;
     while (list != NULL) {
         struct waiter *w = list;
@@ -77,6 +81,15 @@ struct file *trail_oldest(const struct trail *t)
 struct file *trail_live(const struct trail *t)
 {
     return t->chain.live;
+}
+
+struct file *trail_newest(const struct trail *t)
+{
+    struct file *f = t->chain.oldest;
+
+    while (f != NULL && f->next != NULL)
+        f = f->next;
+    return f;
 }
 
 struct file *trail_find(const struct trail *t, const struct identity *id)

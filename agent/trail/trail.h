@@ -52,6 +52,7 @@ void trail_forget_hints(struct trail *t);
 /* NULL where there is none. */
 struct file *trail_oldest(const struct trail *t);
 struct file *trail_live(const struct trail *t);
+struct file *trail_newest(const struct trail *t);
 struct file *trail_find(const struct trail *t, const struct identity *id);
 /* The file after this one, once this one will not grow any more; NULL until
  * then. Look first. What was written before it became final is to be read. */

@@ -124,6 +124,7 @@ struct watch *watch_open(uv_loop_t *loop, const char *who, const char *dir,
     w->wd = -1;
     uv_timer_init(loop, &w->timer);
     w->timer.data = w;
+    uv_timer_start(&w->timer, on_timer, poll_ms, poll_ms);
     w->handles = 1;
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (w->fd >= 0 && uv_poll_init(loop, &w->poll, w->fd) != 0) {
@@ -146,15 +147,12 @@ void watch_listen(struct watch *w, bool on)
     if (on == w->listening)
         return;
     w->listening = on;
-    if (!on) {
-        uv_timer_stop(&w->timer);
-        if (w->fd >= 0)
-            uv_poll_stop(&w->poll);
+    if (w->fd < 0)
         return;
-    }
-    uv_timer_start(&w->timer, on_timer, w->poll_ms, w->poll_ms);
-    if (w->fd >= 0)
+    if (on)
         uv_poll_start(&w->poll, UV_READABLE, on_inotify);
+    else
+        uv_poll_stop(&w->poll);
 }
 
 void watch_forget(struct watch *w)

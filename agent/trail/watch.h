@@ -4,7 +4,7 @@
  *
  * By inotify on the loop, and by a slow timer, since queues overflow and some
  * mounts are silent. A hint says nothing but "look". While nobody listens the
- * kernel merges what happens, and no wake-up is spent on it.
+ * kernel merges what happens, and only the timer wakes us.
  */
 #ifndef TALLYMAN_WATCH_H
 #define TALLYMAN_WATCH_H

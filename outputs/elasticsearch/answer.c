@@ -7,6 +7,8 @@
 
 #define BEGIN_KEPT  160
 #define DEPTH_MAX   64
+/* No honest answer is longer; yajl would hold one endless string whole. */
+#define BYTES_MAX   (32 * MIB)
 
 /* Where in the answer a value stands. */
 enum level {
@@ -41,6 +43,7 @@ struct answer_reader {
     struct answer_error item;
     char begin[BEGIN_KEPT];
     size_t begin_len;
+    size_t bytes;
 };
 
 static void keep(char *to, size_t room, const unsigned char *text, size_t n)
@@ -236,6 +239,8 @@ void answer_feed(struct answer_reader *a, const char *bytes, size_t n)
     more = more < n ? more : n;
     memcpy(a->begin + a->begin_len, bytes, more);
     a->begin_len += more;
+    a->bytes += n;
+    a->broken |= a->bytes > BYTES_MAX;
     if (!a->broken)
         a->broken = yajl_parse(a->yajl, (const unsigned char *)bytes, n) !=
                     yajl_status_ok;

@@ -279,6 +279,8 @@ static void on_done(struct http_post *p, const struct http_result *h)
         a = with_items(r, whole);
     else
         a = without_items(r, h);
+    if (a.kind != ANSWER_ITEMS)     /* items of an error page, say */
+        batch_forget_verdicts(s->batch, s->first, s->count);
     unpack(r->output, r);
     if (r->packed.cap > PACKED_KEPT)
         buf_free(&r->packed);
