@@ -628,6 +628,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer_status(fault)
         if fault and fault.kind == "html":
             return self.answer(200, PAGE, "text/html")
+        if fault and fault.kind == "liar":
+            item = {"create": {"status": 201}}
+            text = json.dumps({"errors": False, "items": [item] * body.count(b"\n")})
+            return self.answer(500, text.encode(), "application/json")
         if fault and fault.kind == "hang":
             self.hold()
         offered = self.split(body)

@@ -87,6 +87,7 @@ class Whole:
       short       stored; the answer leaves out all but the first `keep` items
       garbage     stored; 200 with something that is not JSON
       html        200 with a proxy's page; not stored
+      liar        500 with items that all say 201; not stored
       truncated   stored; a complete HTTP answer whose JSON stops half-way
       cut         stored; the connection is reset in the middle of the answer
       broken_off  stored; the connection is closed in the middle of the answer
@@ -122,6 +123,7 @@ UNAVAILABLE = status(503)
 GATEWAY_TIMEOUT = status(504)
 MOVED = status(301, location="https://elsewhere.invalid/_bulk")
 HTML_200 = Whole("html")
+LIAR = Whole("liar")
 SHORT = Whole("short")
 SHORT_BY_SOME = Whole("short", keep=1)
 GARBAGE = Whole("garbage")
@@ -147,6 +149,7 @@ PASSING: dict[str, Whole] = {
     "whole_504_html": GATEWAY_TIMEOUT,
     "whole_301": MOVED,
     "html_with_200": HTML_200,
+    "whole_500_with_items": LIAR,
     "no_items": SHORT,
     "short": SHORT_BY_SOME,
     "garbage": GARBAGE,

@@ -184,3 +184,21 @@ def test_a_killed_agent_leaves_the_state_directory_free(rig):
     rig.log.append(3)
     rig.wait_delivered()
     rig.wait_archived()
+
+
+def test_a_file_output_that_somebody_else_renamed_repeats_nothing(rig):
+    rig.log.append(30)
+    a = rig.start({"archive": rig.file()})
+    rig.wait_archived()
+    first = rig.archive.read_bytes()
+    old = rig.archive.with_suffix(".old")
+    rig.archive.rename(old)
+    rig.log.append(30)
+    wait_until(lambda: rig.archive.exists() and
+               rig.archive.read_bytes() == rig.log.text()[len(first):],
+               "the new file has the rest")
+    a.kill()
+    a.start()
+    rig.log.append(5)
+    rig.wait_archived(text=rig.log.text()[len(first):])
+    assert old.read_bytes() == first

@@ -57,6 +57,29 @@ def test_several_rotations_between_two_looks(rig):
     rig.wait_delivered()
 
 
+def test_files_rotated_while_an_output_is_down_are_not_lost_to_retention(rig):
+    """A lane that has no room reads nothing, but its trail is looked at: what is
+    rotated meanwhile is held open before it can be deleted."""
+    rig.bulk.stop()
+    rig.log.append(200)
+    a = rig.start({"search": rig.search(batch_bytes="8KiB", memory="64KiB",
+                                        backoff_min="20ms", backoff_max="50ms")})
+    a.wait_log("trying again")
+
+    def held() -> set[str]:
+        at = f"/proc/{a.process.pid}/fd"
+        return {os.readlink(f"{at}/{fd}") for fd in os.listdir(at)}
+
+    for _ in range(4):
+        to = rig.log.rotate()
+        rig.log.append(50)
+        wait_until(lambda: str(to) in held(), f"{to.name} is held open")
+    for old in rig.log.rotated:
+        os.unlink(old)
+    rig.bulk.start()
+    rig.wait_delivered()
+
+
 def test_several_rotations_while_down(rig):
     a = rig.agent()
     for _ in range(3):
