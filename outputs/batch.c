@@ -89,8 +89,8 @@ bool batch_is_final(const struct item *it)
     return it->verdict >= VERDICT_DELIVERED;
 }
 
-void batch_verdict(struct batch *b, uint32_t i, enum verdict v,
-                   unsigned status, const char *reason)
+void batch_verdict(struct batch *b, uint32_t i, enum verdict v, unsigned status,
+                   const char *reason)
 {
     struct item *it = &b->items[i];
 

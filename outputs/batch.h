@@ -19,21 +19,21 @@
 #include "agent/base/bytes.h"
 
 enum verdict {
-    VERDICT_NONE,           /* not known yet: it counts as to be sent */
-    VERDICT_RETRY,          /* send it again later */
+    VERDICT_NONE,  /* not known yet: it counts as to be sent */
+    VERDICT_RETRY, /* send it again later */
     VERDICT_DELIVERED,
-    VERDICT_DUPLICATE,      /* it was there already */
-    VERDICT_REFUSED         /* it will never be taken; the reason is kept */
+    VERDICT_DUPLICATE, /* it was there already */
+    VERDICT_REFUSED    /* it will never be taken; the reason is kept */
 };
 
 struct item {
-    uint64_t place;         /* of the lane: where the event came from */
-    uint32_t line_len;      /* of the event's own line, bytes */
-    uint32_t at;            /* in batch->bytes */
-    uint32_t doc;           /* the document's place behind `at` */
-    uint32_t len;           /* of head and document */
-    uint32_t reason;        /* in batch->reasons, NUL-ended, when refused */
-    uint16_t status;        /* that came with the verdict, 0 where none */
+    uint64_t place;    /* of the lane: where the event came from */
+    uint32_t line_len; /* of the event's own line, bytes */
+    uint32_t at;       /* in batch->bytes */
+    uint32_t doc;      /* the document's place behind `at` */
+    uint32_t len;      /* of head and document */
+    uint32_t reason;   /* in batch->reasons, NUL-ended, when refused */
+    uint16_t status;   /* that came with the verdict, 0 where none */
     uint8_t verdict;
 };
 
@@ -43,7 +43,7 @@ struct batch {
     uint32_t n;
     uint32_t cap;
     struct buf reasons;
-    size_t held;            /* memory that an output holds for it elsewhere */
+    size_t held; /* memory that an output holds for it elsewhere */
 };
 
 /* Large buffers that go from batch to batch instead of back to the system: one
@@ -51,7 +51,7 @@ struct batch {
 struct batch_buffers {
     struct buf at[8];
     size_t n;
-    size_t most;            /* a larger one goes back to the system */
+    size_t most; /* a larger one goes back to the system */
 };
 
 void batch_init(struct batch *b);
@@ -73,8 +73,8 @@ struct span batch_item_doc(const struct batch *b, uint32_t i);
 struct span batch_bytes_of(const struct batch *b, uint32_t i, uint32_t count);
 
 /* `reason` may be NULL; it is copied, and cut to 1 KiB. */
-void batch_verdict(struct batch *b, uint32_t i, enum verdict v,
-                   unsigned status, const char *reason);
+void batch_verdict(struct batch *b, uint32_t i, enum verdict v, unsigned status,
+                   const char *reason);
 /* Takes verdicts back that turned out to be worth nothing. */
 void batch_forget_verdicts(struct batch *b, uint32_t first, uint32_t count);
 bool batch_is_final(const struct item *it);

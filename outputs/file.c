@@ -39,14 +39,14 @@ struct file_conf {
 struct output {
     const struct file_conf *conf;
     const char *who;
-    int fd;                     /* -1: it could not be opened yet */
-    struct buf resume_at;       /* the mark of the last run, until it is open */
-    uint64_t length;            /* of what is settled, and on disk */
-    bool rotate;                /* before the next write */
-    bool opened;                /* by the last work, which did nothing else */
+    int fd;               /* -1: it could not be opened yet */
+    struct buf resume_at; /* the mark of the last run, until it is open */
+    uint64_t length;      /* of what is settled, and on disk */
+    bool rotate;          /* before the next write */
+    bool opened;          /* by the last work, which did nothing else */
     uv_work_t work;
-    uv_idle_t idle;             /* only to close on the loop */
-    struct send *send;          /* under way, or NULL */
+    uv_idle_t idle;    /* only to close on the loop */
+    struct send *send; /* under way, or NULL */
     struct err err;
     int rc;
     void (*closed)(void *arg);
@@ -110,8 +110,8 @@ static bool is_at_path(int fd, const char *path)
 static int sync_dir(const char *path, struct err *e)
 {
     const char *slash = strrchr(path, '/');
-    char *dir = slash == path ? xstrdup("/")
-                              : xstrndup(path, (size_t)(slash - path));
+    char *dir =
+        slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
     if (fd < 0 || fsync(fd) != 0)
@@ -131,7 +131,7 @@ static char *rotated_name(const char *path, int64_t now_us)
     if (dot == NULL)
         dot = base + strlen(base);
     clock_format(time, now_us, 3);
-    time[strlen(time) - 1] = '\0';          /* no Z */
+    time[strlen(time) - 1] = '\0'; /* no Z */
     time[13] = time[16] = '-';
     return xprintf("%.*s-%s%s", (int)(dot - path), path, time, dot);
 }
@@ -140,15 +140,15 @@ static int rename_away(const char *path, struct err *e)
 {
     for (int64_t now = clock_wall_us();; now += 1000) {
         char *to = rotated_name(path, now);
-        int failed = renameat2(AT_FDCWD, path, AT_FDCWD, to,
-                               RENAME_NOREPLACE) != 0
-                         ? errno
-                         : 0;
+        int failed =
+            renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) != 0
+                ? errno
+                : 0;
 
         free(to);
         if (failed == 0)
             return 0;
-        if (failed != EEXIST)   /* else the next ms: never over an older one */
+        if (failed != EEXIST) /* else the next ms: never over an older one */
             return err_set(e, ERR_IO, "cannot rotate %s: %s", path,
                            strerror(failed));
     }
@@ -218,8 +218,8 @@ static void write_send(uv_work_t *work)
     }
     if (o->rc != 0)
         return;
-    o->rc = write_at_end(o, batch_bytes_of(s->batch, s->first, s->count),
-                         &o->err);
+    o->rc =
+        write_at_end(o, batch_bytes_of(s->batch, s->first, s->count), &o->err);
 }
 
 static void on_written(uv_work_t *work, int status)
@@ -233,7 +233,8 @@ static void on_written(uv_work_t *work, int status)
         return;
     if (status == 0 && o->opened) {
         /* Its length goes into a checkpoint before the first write. */
-        a = (struct answer){ .kind = ANSWER_BLOCKED, .checkpoint_first = true,
+        a = (struct answer){ .kind = ANSWER_BLOCKED,
+                             .checkpoint_first = true,
                              .why = "the file was opened anew" };
     } else if (status == 0 && o->rc == 0) {
         line_verdicts(s->batch, s->first, s->count, VERDICT_DELIVERED);
@@ -248,7 +249,7 @@ static void file_send(struct output *o, struct send *s)
 {
     o->send = s;
     if (uv_queue_work(o->idle.loop, &o->work, write_send, on_written) != 0)
-        abort();                /* only for wrong arguments */
+        abort(); /* only for wrong arguments */
 }
 
 /* ---- the mark ---- */
@@ -284,9 +285,10 @@ static void file_mark(struct output *o, struct buf *line)
 
     /* Without a mark nothing can be cut off after a crash; it is no reason to
      * stop, and it is made anew at the next settling. */
-    if (o->fd < 0)              /* where the last run left it */
+    if (o->fd < 0) /* where the last run left it */
         buf_add(line, o->resume_at.at, o->resume_at.len);
-    if (o->fd < 0 || fstat(o->fd, &st) != 0 || !guard_at(o->fd, o->length, n, hex))
+    if (o->fd < 0 || fstat(o->fd, &st) != 0 ||
+        !guard_at(o->fd, o->length, n, hex))
         return;
     buf_printf(line, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %s %d",
                (uint64_t)st.st_ino, o->length, n, hex, o->rotate);
@@ -342,15 +344,15 @@ static int find_marked(const char *path, const struct mark *m)
 
 /* The crash came after the file was renamed, before a checkpoint of the new
  * one: all of the new one will be written again. */
-static int resume_rotated(struct output *o, const struct mark *m,
-                          struct err *e)
+static int resume_rotated(struct output *o, const struct mark *m, struct err *e)
 {
     int old = find_marked(o->conf->path, m), rc;
 
     if (old < 0) {
         log_warn(o->who,
                  "%s is not the file that was written to; appending, some "
-                 "events may be there twice", o->conf->path);
+                 "events may be there twice",
+                 o->conf->path);
         return 0;
     }
     rc = cut(old, o->conf->path, m->length, e);
@@ -370,15 +372,16 @@ static int go_to_mark(struct output *o, struct err *e)
     int rc = size_of(o, &o->length, e);
 
     if (rc != 0 || text.len == 0)
-        return rc;              /* the first start: append */
+        return rc; /* the first start: append */
     if (!parse_mark(text, &m))
         return err_set(e, ERR_DAMAGED, "the checkpoint's mark is damaged");
     if (!is_marked(o->fd, &m))
         return resume_rotated(o, &m, e);
     if (o->length > m.length)
-        log_info(o->who, "cutting %" PRIu64 " bytes from %s that were not "
-                         "settled; they come again", o->length - m.length,
-                 o->conf->path);
+        log_info(o->who,
+                 "cutting %" PRIu64 " bytes from %s that were not "
+                 "settled; they come again",
+                 o->length - m.length, o->conf->path);
     o->length = m.length;
     o->rotate = m.rotate != 0;
     return cut(o->fd, o->conf->path, m.length, e);
@@ -422,8 +425,8 @@ static int file_resume(struct output *o, struct span mark, struct err *e)
 
 /* ---- life ---- */
 
-static struct output *file_open(const struct output_env *env,
-                                const void *conf, struct err *e)
+static struct output *file_open(const struct output_env *env, const void *conf,
+                                struct err *e)
 {
     struct output *o = xcalloc(1, sizeof(*o));
 

@@ -11,8 +11,8 @@
 
 #include <uv.h>
 
-#include "agent/base/opt.h"
 #include "agent/audit/shape.h"
+#include "agent/base/opt.h"
 #include "outputs/batch.h"
 #include "parsers/event.h"
 
@@ -37,9 +37,9 @@ enum answer_kind {
 
 struct answer {
     enum answer_kind kind;
-    unsigned status;            /* HTTP status or errno, 0 where neither */
-    uint64_t retry_after_ms;    /* 0: the lane's own backoff */
-    const char *why;            /* for people; borrowed during the call */
+    unsigned status;         /* HTTP status or errno, 0 where neither */
+    uint64_t retry_after_ms; /* 0: the lane's own backoff */
+    const char *why;         /* for people; borrowed during the call */
     /* Do not send again before a checkpoint holds what was settled so far. */
     bool checkpoint_first;
 };
@@ -52,23 +52,23 @@ struct send {
     uint32_t first;
     uint32_t count;
     void (*answered)(struct send *s, const struct answer *a);
-    void *own;                  /* of the output */
+    void *own; /* of the output */
 };
 
 struct output_env {
     uv_loop_t *loop;
-    const char *who;            /* for log lines; lives as long as the lane */
-    uint64_t in_flight;         /* how many sends may be under way at once */
-    struct batch_buffers *buffers;      /* of the lane */
+    const char *who;    /* for log lines; lives as long as the lane */
+    uint64_t in_flight; /* how many sends may be under way at once */
+    struct batch_buffers *buffers; /* of the lane */
 };
 
 struct output_ops {
     const char *name;
-    const char *help;           /* one sentence */
+    const char *help; /* one sentence */
     const struct opt *opts;
     size_t conf_size;
-    uint64_t max_in_flight;     /* 0: any number; 1: order matters */
-    enum shape shape;           /* what is done to an event before encode() */
+    uint64_t max_in_flight; /* 0: any number; 1: order matters */
+    enum shape shape;       /* what is done to an event before encode() */
 
     /* What no option can say alone, as "username needs a password"; NULL where
      * nothing is wrong. Opens nothing. May be NULL. */

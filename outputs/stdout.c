@@ -21,8 +21,8 @@
 #include "outputs/output.h"
 
 /* What is written in one turn of the loop. */
-#define BUDGET      (256 * KIB)
-#define AGAIN_MS    20
+#define BUDGET   (256 * KIB)
+#define AGAIN_MS 20
 
 struct stdout_conf {
     unsigned format;
@@ -30,14 +30,14 @@ struct stdout_conf {
 
 struct output {
     int fd;
-    bool own;                   /* fd is ours alone, and never blocks */
-    uv_poll_t poll;             /* when it is our own */
-    uv_timer_t again;           /* when it is not */
+    bool own;         /* fd is ours alone, and never blocks */
+    uv_poll_t poll;   /* when it is our own */
+    uv_timer_t again; /* when it is not */
     uv_idle_t idle;
     unsigned handles;
-    struct send *send;          /* under way, or NULL */
-    struct span left;           /* of it */
-    size_t torn;                /* bytes of the next event that are out already */
+    struct send *send; /* under way, or NULL */
+    struct span left;  /* of it */
+    size_t torn;       /* bytes of the next event that are out already */
     void (*closed)(void *arg);
     void *arg;
 };
@@ -143,7 +143,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 {
     struct output *o = poll->data;
 
-    (void)status;               /* the write will say what is wrong */
+    (void)status; /* the write will say what is wrong */
     (void)events;
     uv_poll_stop(&o->poll);
     uv_idle_start(&o->idle, on_idle);
@@ -192,7 +192,7 @@ static void on_idle(uv_idle_t *idle)
         budget -= (size_t)w;
     }
     if (o->left.len > 0)
-        return;                 /* the next turn goes on */
+        return; /* the next turn goes on */
     line_verdicts(o->send->batch, o->send->first, o->send->count,
                   VERDICT_DELIVERED);
     answer(o, &(struct answer){ .kind = ANSWER_ITEMS });
@@ -221,8 +221,7 @@ static void on_closed(uv_handle_t *handle)
     closed(arg);
 }
 
-static void stdout_close(struct output *o, void (*closed)(void *arg),
-                         void *arg)
+static void stdout_close(struct output *o, void (*closed)(void *arg), void *arg)
 {
     o->closed = closed;
     o->arg = arg;

@@ -15,8 +15,14 @@ struct parser {
     const char *why;
 };
 
-#define KEY(name, key)  { { key, sizeof(key) - 1 }, EVENT_##name, NULL }
-#define IN(name, key, of) { { key, sizeof(key) - 1 }, EVENT_##name, of }
+#define KEY(name, key)                               \
+    {                                                \
+        { key, sizeof(key) - 1 }, EVENT_##name, NULL \
+    }
+#define IN(name, key, of)                          \
+    {                                              \
+        { key, sizeof(key) - 1 }, EVENT_##name, of \
+    }
 
 static const struct scan_key user_keys[] = {
     KEY(USER_USERNAME, "username"),
@@ -75,9 +81,8 @@ static void audit_close(struct parser *p)
 static int64_t time_of(const struct event *ev)
 {
     static const enum event_field by_worth[] = {
-        EVENT_STAGE_TIMESTAMP,
-        EVENT_RECEIVED_TIMESTAMP,
-        EVENT_LEGACY_TIMESTAMP,     /* of v1alpha1 */
+        EVENT_STAGE_TIMESTAMP, EVENT_RECEIVED_TIMESTAMP,
+        EVENT_LEGACY_TIMESTAMP, /* of v1alpha1 */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(by_worth); i++) {

@@ -15,33 +15,33 @@
 
 /* The fields of an audit.k8s.io Event that the rest of the agent needs; the
  * names are those of the API (field names in Go's order). */
-#define EVENT_FIELDS(X)                                     \
-    X(API_VERSION, "apiVersion")                            \
-    X(LEVEL, "level")                                       \
-    X(AUDIT_ID, "auditID")                                  \
-    X(STAGE, "stage")                                       \
-    X(REQUEST_URI, "requestURI")                            \
-    X(VERB, "verb")                                         \
-    X(USER, "user")                                         \
-    X(OBJECT_REF, "objectRef")                              \
-    X(RESPONSE_STATUS, "responseStatus")                    \
-    X(REQUEST_OBJECT, "requestObject")                      \
-    X(RESPONSE_OBJECT, "responseObject")                    \
-    X(RECEIVED_TIMESTAMP, "requestReceivedTimestamp")       \
-    X(STAGE_TIMESTAMP, "stageTimestamp")                    \
-    X(ANNOTATIONS, "annotations")                           \
-    X(LEGACY_TIMESTAMP, "timestamp")                        \
+#define EVENT_FIELDS(X)                               \
+    X(API_VERSION, "apiVersion")                      \
+    X(LEVEL, "level")                                 \
+    X(AUDIT_ID, "auditID")                            \
+    X(STAGE, "stage")                                 \
+    X(REQUEST_URI, "requestURI")                      \
+    X(VERB, "verb")                                   \
+    X(USER, "user")                                   \
+    X(OBJECT_REF, "objectRef")                        \
+    X(RESPONSE_STATUS, "responseStatus")              \
+    X(REQUEST_OBJECT, "requestObject")                \
+    X(RESPONSE_OBJECT, "responseObject")              \
+    X(RECEIVED_TIMESTAMP, "requestReceivedTimestamp") \
+    X(STAGE_TIMESTAMP, "stageTimestamp")              \
+    X(ANNOTATIONS, "annotations")                     \
+    X(LEGACY_TIMESTAMP, "timestamp")                  \
     X(TIMESTAMP, "@timestamp")
 
 /* Members of the objects above. */
-#define EVENT_MEMBERS(X)                                    \
-    X(USER, USERNAME, "username")                           \
-    X(USER, GROUPS, "groups")                               \
-    X(OBJECT_REF, RESOURCE, "resource")                     \
-    X(OBJECT_REF, NAMESPACE, "namespace")                   \
-    X(OBJECT_REF, NAME, "name")                             \
-    X(OBJECT_REF, API_GROUP, "apiGroup")                    \
-    X(OBJECT_REF, SUBRESOURCE, "subresource")               \
+#define EVENT_MEMBERS(X)                      \
+    X(USER, USERNAME, "username")             \
+    X(USER, GROUPS, "groups")                 \
+    X(OBJECT_REF, RESOURCE, "resource")       \
+    X(OBJECT_REF, NAMESPACE, "namespace")     \
+    X(OBJECT_REF, NAME, "name")               \
+    X(OBJECT_REF, API_GROUP, "apiGroup")      \
+    X(OBJECT_REF, SUBRESOURCE, "subresource") \
     X(RESPONSE_STATUS, CODE, "code")
 
 enum event_field {
@@ -51,17 +51,17 @@ enum event_field {
 #define X(of, name, key) EVENT_##of##_##name,
     EVENT_MEMBERS(X)
 #undef X
-    EVENT_NFIELDS
+        EVENT_NFIELDS
 };
 
 struct event {
-    struct span line;               /* without its newline */
-    struct span body;               /* the outermost object, { to } */
+    struct span line; /* without its newline */
+    struct span body; /* the outermost object, { to } */
     struct span field[EVENT_NFIELDS];
     /* From the key "level" to the end of the object: what identifies an event
      * however it reached us. The whole object where there is no such key. */
     struct span identity;
-    int64_t time_us;                /* CLOCK_NO_TIME where it has none */
+    int64_t time_us; /* CLOCK_NO_TIME where it has none */
 };
 
 #endif

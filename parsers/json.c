@@ -14,7 +14,10 @@ struct parser {
     const char *why;
 };
 
-#define KEY(name, key) { { key, sizeof(key) - 1 }, EVENT_##name, NULL }
+#define KEY(name, key)                               \
+    {                                                \
+        { key, sizeof(key) - 1 }, EVENT_##name, NULL \
+    }
 
 static const struct scan_key keys[] = {
     KEY(TIMESTAMP, "@timestamp"),

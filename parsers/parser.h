@@ -16,7 +16,7 @@ struct parser;
 
 struct parser_ops {
     const char *name;
-    const char *help;               /* one sentence */
+    const char *help; /* one sentence */
     struct parser *(*open)(void);
     /* 0 with `ev` filled, or ERR_FORMAT / ERR_LIMIT; then parser_why() has
      * the reason. */

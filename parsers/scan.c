@@ -7,18 +7,18 @@
 
 struct scan {
     const struct scan_key *keys;
-    yajl_handle yajl;               /* NULL after an error */
-    yajl_callbacks on;              /* yajl looks here each time */
+    yajl_handle yajl;  /* NULL after an error */
+    yajl_callbacks on; /* yajl looks here each time */
     const char *line;
     struct event *ev;
     size_t depth;
-    size_t closed_at;               /* end of the object, 0 while open */
-    const struct scan_key *object;  /* at depth two: whose members these are */
-    const struct scan_key *key;     /* whose value comes next, or NULL */
-    const struct scan_key *next;    /* likely next key: they come in order */
-    const char *value;              /* where that value begins */
-    const struct scan_key *outer;   /* key and value at depth one, while at */
-    const char *outer_value;        /* depth two or more */
+    size_t closed_at;              /* end of the object, 0 while open */
+    const struct scan_key *object; /* at depth two: whose members these are */
+    const struct scan_key *key;    /* whose value comes next, or NULL */
+    const struct scan_key *next;   /* likely next key: they come in order */
+    const char *value;             /* where that value begins */
+    const struct scan_key *outer;  /* key and value at depth one, while at */
+    const char *outer_value;       /* depth two or more */
     const char *why;
     char why_text[160];
 };
@@ -92,7 +92,7 @@ static const char *value_start(const struct scan *s)
     const char *p = s->line + here(s), *end = s->ev->line.at + s->ev->line.len;
 
     if (p + 1 < end && p[0] == ':' && (p[1] == '"' || p[1] == '{'))
-        return p + 1;           /* as Go writes it */
+        return p + 1; /* as Go writes it */
     while (p < end && (*p == ':' || is_space(*p)))
         p++;
     return p;

@@ -21,10 +21,13 @@
 struct scan_key {
     struct span key;
     enum event_field field;
-    const struct scan_key *members;     /* NULL: not looked into */
+    const struct scan_key *members; /* NULL: not looked into */
 };
 
-#define SCAN_END { { NULL, 0 }, EVENT_NFIELDS, NULL }
+#define SCAN_END                         \
+    {                                    \
+        { NULL, 0 }, EVENT_NFIELDS, NULL \
+    }
 
 /* Deeper nesting is refused. Go's own limit, so the API server's too. */
 #define SCAN_MAX_DEPTH 10000

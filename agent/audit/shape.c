@@ -27,8 +27,7 @@ static void add_timestamp(const struct event *ev, struct edits *edits)
     edits_insert(edits, ev->body.at + 1, span(text, n));
 }
 
-void shape_event(enum shape shape, const struct event *ev,
-                 struct edits *edits)
+void shape_event(enum shape shape, const struct event *ev, struct edits *edits)
 {
     if (shape == SHAPE_RAW)
         add_timestamp(ev, edits);

@@ -11,13 +11,12 @@
 #include "parsers/event.h"
 
 enum shape {
-    SHAPE_BYTES,        /* as the API server wrote it */
-    SHAPE_RAW           /* the event's own fields and "@timestamp" */
+    SHAPE_BYTES, /* as the API server wrote it */
+    SHAPE_RAW    /* the event's own fields and "@timestamp" */
 };
 
 /* Adds the edits. `ev->time_us` is set: where the event had no time, to when it
  * was read. */
-void shape_event(enum shape shape, const struct event *ev,
-                 struct edits *edits);
+void shape_event(enum shape shape, const struct event *ev, struct edits *edits);
 
 #endif

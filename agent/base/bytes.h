@@ -13,11 +13,11 @@
 #include <stddef.h>
 #include <string.h>
 
-#define MUST_CHECK      __attribute__((warn_unused_result))
-#define PRINTF(f, a)    __attribute__((format(printf, f, a)))
-#define ARRAY_LEN(a)    (sizeof(a) / sizeof((a)[0]))
-#define KIB             ((size_t)1024)
-#define MIB             (1024 * KIB)
+#define MUST_CHECK   __attribute__((warn_unused_result))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define KIB          ((size_t)1024)
+#define MIB          (1024 * KIB)
 
 struct span {
     const char *at;

@@ -121,8 +121,8 @@ int64_t clock_parse(struct span s)
     h = digits(p + 11, 2);
     mi = digits(p + 14, 2);
     sec = digits(p + 17, 2);
-    if (y < 0 || mo < 1 || mo > 12 || d < 1 || d > days_in(y, mo) || h < 0 || h > 23 ||
-        mi < 0 || mi > 59 || sec < 0 || sec > 60)
+    if (y < 0 || mo < 1 || mo > 12 || d < 1 || d > days_in(y, mo) || h < 0 ||
+        h > 23 || mi < 0 || mi > 59 || sec < 0 || sec > 60)
         return CLOCK_NO_TIME;
     p += 19;
     us = parse_fraction(&p, end);

@@ -13,7 +13,7 @@
 #include "agent/base/bytes.h"
 
 #define CLOCK_NO_TIME   INT64_MIN
-#define CLOCK_TEXT_SIZE 28      /* 2026-11-23T17:00:03.406123Z and a NUL */
+#define CLOCK_TEXT_SIZE 28 /* 2026-11-23T17:00:03.406123Z and a NUL */
 
 int64_t clock_wall_us(void);
 uint64_t clock_mono_ms(void);

@@ -60,7 +60,7 @@ static bool settle_with_others(struct edits *e, const struct edit *fresh)
         const struct edit *old = &e->list[i];
 
         if (old->len > fresh->len && swallows(old, fresh))
-            return true;        /* nothing was removed: it cannot hold both */
+            return true; /* nothing was removed: it cannot hold both */
         if (swallows(fresh, old))
             continue;
         if (overlaps(fresh, old))

@@ -17,12 +17,12 @@
 #include "agent/base/bytes.h"
 
 struct edit {
-    size_t at;          /* in the text */
-    size_t len;         /* of the text that goes; 0: an insert */
-    size_t with;        /* in edits->store */
+    size_t at;   /* in the text */
+    size_t len;  /* of the text that goes; 0: an insert */
+    size_t with; /* in edits->store */
     size_t with_len;
-    size_t core_at;     /* of members cut: what was cut but for its comma */
-    size_t core_end;    /* 0: not that kind */
+    size_t core_at;  /* of members cut: what was cut but for its comma */
+    size_t core_end; /* 0: not that kind */
 };
 
 struct edits {

@@ -35,8 +35,8 @@ void err_prefix(struct err *e, const char *format, ...)
 const char *err_text(int code)
 {
     switch (code) {
-#define X(name, text)   \
-    case ERR_##name:    \
+#define X(name, text) \
+    case ERR_##name:  \
         return text;
         ERR_MAP(X)
 #undef X

@@ -10,14 +10,14 @@
 
 #include "agent/base/bytes.h"
 
-#define ERR_MAP(X)                                      \
-    X(AGAIN, "not now, nothing was changed")            \
-    X(IO, "input or output failed")                     \
-    X(FORMAT, "not in the form that was expected")      \
-    X(LIMIT, "a limit was reached")                     \
-    X(CONFIG, "the configuration is wrong")             \
-    X(BUSY, "somebody else has it")                     \
-    X(MISSING, "there is no such thing")                \
+#define ERR_MAP(X)                                 \
+    X(AGAIN, "not now, nothing was changed")       \
+    X(IO, "input or output failed")                \
+    X(FORMAT, "not in the form that was expected") \
+    X(LIMIT, "a limit was reached")                \
+    X(CONFIG, "the configuration is wrong")        \
+    X(BUSY, "somebody else has it")                \
+    X(MISSING, "there is no such thing")           \
     X(DAMAGED, "it is there, but damaged")
 
 enum err_code {

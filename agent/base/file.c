@@ -40,8 +40,8 @@ static int write_new(int dir, const char *name, struct span text,
     int fd, rc = -1;
 
     *step = "open";
-    fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                0600);
+    fd = openat(dir, name,
+                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
     *step = "write";
@@ -82,7 +82,7 @@ int file_replace(int dir, const char *name, struct span text, struct err *e)
     if (renameat(dir, fresh, dir, name) != 0)
         goto failed;
     step = "fsync the directory after";
-    if (fsync(dir) != 0)        /* else the rename may not survive */
+    if (fsync(dir) != 0) /* else the rename may not survive */
         goto failed;
     return 0;
 failed:

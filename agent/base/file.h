@@ -21,8 +21,8 @@ ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset) MUST_CHECK;
  * fsync of the directory. After a crash in between, NAME may be missing while
  * NAME.prev is whole. Mode 0600. May run on any thread.
  */
-int file_replace(int dir, const char *name, struct span text, struct err *e)
-    MUST_CHECK;
+int file_replace(int dir, const char *name, struct span text,
+                 struct err *e) MUST_CHECK;
 
 /* Reads the whole of a small file; ERR_MISSING, ERR_LIMIT, ERR_IO. */
 int file_read(int dir, const char *name, size_t limit, struct buf *out,

@@ -17,15 +17,15 @@
 #include "agent/base/err.h"
 
 enum opt_type {
-    OPT_T_STRING,       /* char *, NULL where unset */
-    OPT_T_PATH,         /* char *, an absolute path */
-    OPT_T_SECRET,       /* char *, never printed */
-    OPT_T_BYTES,        /* uint64_t: 500, 64KiB, 2MiB, 1GiB */
-    OPT_T_DURATION,     /* uint64_t in milliseconds: 0, 50ms, 1s, 5m, 2h */
-    OPT_T_COUNT,        /* uint64_t */
-    OPT_T_CHOICE,       /* unsigned: index into choices */
-    OPT_T_LIST,         /* struct opt_list of strings, at least one */
-    OPT_T_GROUP         /* a mapping with a table of its own */
+    OPT_T_STRING,   /* char *, NULL where unset */
+    OPT_T_PATH,     /* char *, an absolute path */
+    OPT_T_SECRET,   /* char *, never printed */
+    OPT_T_BYTES,    /* uint64_t: 500, 64KiB, 2MiB, 1GiB */
+    OPT_T_DURATION, /* uint64_t in milliseconds: 0, 50ms, 1s, 5m, 2h */
+    OPT_T_COUNT,    /* uint64_t */
+    OPT_T_CHOICE,   /* unsigned: index into choices */
+    OPT_T_LIST,     /* struct opt_list of strings, at least one */
+    OPT_T_GROUP     /* a mapping with a table of its own */
 };
 
 struct opt_list {
@@ -36,10 +36,10 @@ struct opt_list {
 struct opt {
     const char *name;
     enum opt_type type;
-    size_t at;                      /* offset in the struct of the table */
-    const char *def;                /* as typed; NULL: unset */
-    uint64_t min, max;              /* of numbers; max 0: no bound */
-    const char *const *choices;     /* NULL-terminated */
+    size_t at;                  /* offset in the struct of the table */
+    const char *def;            /* as typed; NULL: unset */
+    uint64_t min, max;          /* of numbers; max 0: no bound */
+    const char *const *choices; /* NULL-terminated */
     const struct opt *group;
     bool required;
     /* A further look at a string or at each one of a list: NULL or what is
@@ -49,61 +49,62 @@ struct opt {
 };
 
 /* The offset of a field, refusing to compile when it has another type. */
-#define OPT_AT(S, f, T) \
-    (offsetof(S, f) + 0 * sizeof((T *)0 == &((S *)0)->f))
+#define OPT_AT(S, f, T) (offsetof(S, f) + 0 * sizeof((T *)0 == &((S *)0)->f))
 
-#define OPT_STRING(S, f, ...)                                             \
-    {                                                                     \
-        .name = #f, .type = OPT_T_STRING, .at = OPT_AT(S, f, char *),     \
-        __VA_ARGS__                                                       \
+#define OPT_STRING(S, f, ...)                                         \
+    {                                                                 \
+        .name = #f, .type = OPT_T_STRING, .at = OPT_AT(S, f, char *), \
+        __VA_ARGS__                                                   \
     }
-#define OPT_PATH(S, f, ...)                                               \
-    {                                                                     \
-        .name = #f, .type = OPT_T_PATH, .at = OPT_AT(S, f, char *),       \
-        __VA_ARGS__                                                       \
+#define OPT_PATH(S, f, ...)                                         \
+    {                                                               \
+        .name = #f, .type = OPT_T_PATH, .at = OPT_AT(S, f, char *), \
+        __VA_ARGS__                                                 \
     }
-#define OPT_SECRET(S, f, ...)                                             \
-    {                                                                     \
-        .name = #f, .type = OPT_T_SECRET, .at = OPT_AT(S, f, char *),     \
-        __VA_ARGS__                                                       \
+#define OPT_SECRET(S, f, ...)                                         \
+    {                                                                 \
+        .name = #f, .type = OPT_T_SECRET, .at = OPT_AT(S, f, char *), \
+        __VA_ARGS__                                                   \
     }
-#define OPT_BYTES(S, f, ...)                                              \
-    {                                                                     \
-        .name = #f, .type = OPT_T_BYTES, .at = OPT_AT(S, f, uint64_t),    \
-        __VA_ARGS__                                                       \
+#define OPT_BYTES(S, f, ...)                                           \
+    {                                                                  \
+        .name = #f, .type = OPT_T_BYTES, .at = OPT_AT(S, f, uint64_t), \
+        __VA_ARGS__                                                    \
     }
 #define OPT_DURATION(S, f, ...)                                           \
     {                                                                     \
         .name = #f, .type = OPT_T_DURATION, .at = OPT_AT(S, f, uint64_t), \
         __VA_ARGS__                                                       \
     }
-#define OPT_COUNT(S, f, ...)                                              \
-    {                                                                     \
-        .name = #f, .type = OPT_T_COUNT, .at = OPT_AT(S, f, uint64_t),    \
-        __VA_ARGS__                                                       \
+#define OPT_COUNT(S, f, ...)                                           \
+    {                                                                  \
+        .name = #f, .type = OPT_T_COUNT, .at = OPT_AT(S, f, uint64_t), \
+        __VA_ARGS__                                                    \
     }
-#define OPT_CHOICE(S, f, ...)                                             \
-    {                                                                     \
-        .name = #f, .type = OPT_T_CHOICE, .at = OPT_AT(S, f, unsigned),   \
-        __VA_ARGS__                                                       \
+#define OPT_CHOICE(S, f, ...)                                           \
+    {                                                                   \
+        .name = #f, .type = OPT_T_CHOICE, .at = OPT_AT(S, f, unsigned), \
+        __VA_ARGS__                                                     \
     }
-#define OPT_LIST(S, f, ...)                                               \
-    {                                                                     \
+#define OPT_LIST(S, f, ...)                                                  \
+    {                                                                        \
         .name = #f, .type = OPT_T_LIST, .at = OPT_AT(S, f, struct opt_list), \
-        __VA_ARGS__                                                       \
+        __VA_ARGS__                                                          \
     }
 /* The group's own struct is the field itself. */
-#define OPT_GROUP(S, f, T, table, ...)                                    \
-    {                                                                     \
-        .name = #f, .type = OPT_T_GROUP, .at = OPT_AT(S, f, T),           \
-        .group = table, __VA_ARGS__                                       \
+#define OPT_GROUP(S, f, T, table, ...)                          \
+    {                                                           \
+        .name = #f, .type = OPT_T_GROUP, .at = OPT_AT(S, f, T), \
+        .group = table, __VA_ARGS__                             \
     }
-#define OPT_END { .name = NULL }
+#define OPT_END      \
+    {                \
+        .name = NULL \
+    }
 
 /* `value` as a user would type it in a row of that type: 64MiB, 1s, 4. */
 #define OPT_NUMBER_SIZE 32
-void opt_number(enum opt_type type, uint64_t value,
-                char text[OPT_NUMBER_SIZE]);
+void opt_number(enum opt_type type, uint64_t value, char text[OPT_NUMBER_SIZE]);
 /* The bounds of a row: "64KiB to 1GiB", "at least 1"; empty where none. */
 #define OPT_BOUNDS_SIZE (2 * OPT_NUMBER_SIZE + 16)
 void opt_bounds(const struct opt *row, char text[OPT_BOUNDS_SIZE]);
@@ -120,7 +121,7 @@ void opt_defaults(const struct opt *table, void *conf);
 int opt_set(const struct opt *row, void *conf, const char *text,
             struct err *e) MUST_CHECK;
 int opt_add(const struct opt *row, void *conf, const char *text,
-            struct err *e) MUST_CHECK;             /* one more of a list */
+            struct err *e) MUST_CHECK; /* one more of a list */
 /* Frees what the fields own and zeroes secrets. */
 void opt_free(const struct opt *table, void *conf);
 

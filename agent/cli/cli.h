@@ -11,13 +11,13 @@
 #define CLI_DEFAULT_CONF "/etc/tallyman/tallyman.yaml"
 
 enum exit_code {
-    EXIT_OK = 0,        /* stopped as asked, or the check found nothing */
-    EXIT_FAILED = 1,    /* failed while running */
-    EXIT_USAGE = 2,     /* wrong command line */
-    EXIT_CONFIG = 3,    /* the configuration is wrong */
-    EXIT_STATE = 4,     /* the state directory cannot be used */
-    EXIT_LOCKED = 5,    /* another agent holds the state directory */
-    EXIT_CUT_SHORT = 6  /* stopped at once by a second signal */
+    EXIT_OK = 0,       /* stopped as asked, or the check found nothing */
+    EXIT_FAILED = 1,   /* failed while running */
+    EXIT_USAGE = 2,    /* wrong command line */
+    EXIT_CONFIG = 3,   /* the configuration is wrong */
+    EXIT_STATE = 4,    /* the state directory cannot be used */
+    EXIT_LOCKED = 5,   /* another agent holds the state directory */
+    EXIT_CUT_SHORT = 6 /* stopped at once by a second signal */
 };
 
 int cmd_check(int argc, char **argv);

@@ -14,7 +14,7 @@
 
 struct run_args {
     const char *conf;
-    const char *level;          /* NULL: the configuration's */
+    const char *level; /* NULL: the configuration's */
 };
 
 static int take_value(int argc, char **argv, int *i, const char **out)
@@ -49,8 +49,10 @@ static int find_level(const char *name, unsigned *level)
         if (strcmp(name, log_level_names[*level]) == 0)
             return EXIT_OK;
     }
-    fprintf(stderr, "tallyman run: '%s' is no log level: error, warn, info or "
-                    "debug\n", name);
+    fprintf(stderr,
+            "tallyman run: '%s' is no log level: error, warn, info or "
+            "debug\n",
+            name);
     return EXIT_USAGE;
 }
 

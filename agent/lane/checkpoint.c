@@ -15,7 +15,7 @@ int checkpoint_take(struct checkpoint *c, int fd, const char *path,
 
     if (rc == 0)
         rc = guard_of(fd, offset, &c->guard, e);
-    if (rc == ERR_FORMAT)       /* truncated meanwhile: the reader will see */
+    if (rc == ERR_FORMAT) /* truncated meanwhile: the reader will see */
         rc = guard_of(fd, 0, &c->guard, e);
     if (rc != 0) {
         err_prefix(e, "%s", path);

@@ -21,11 +21,11 @@
 #define CHECKPOINT_MAX (64 * KIB)
 
 struct checkpoint {
-    struct buf path;            /* where the file was last seen; for people */
+    struct buf path; /* where the file was last seen; for people */
     struct identity id;
     uint64_t offset;
     struct guard guard;
-    struct buf mark;            /* of the output; empty: it has none */
+    struct buf mark; /* of the output; empty: it has none */
 };
 
 /* The file open at `fd`, settled up to `offset`. Leaves mark alone. */
@@ -35,8 +35,8 @@ void checkpoint_free(struct checkpoint *c);
 
 void checkpoint_print(const struct checkpoint *c, struct buf *out);
 /* ERR_DAMAGED where it is not what checkpoint_print() made. */
-int checkpoint_parse(struct checkpoint *c, struct span text, struct err *e)
-    MUST_CHECK;
+int checkpoint_parse(struct checkpoint *c, struct span text,
+                     struct err *e) MUST_CHECK;
 
 /* Reads NAME, else NAME.prev, in the directory `dir`. `*fell_back` says that
  * the newer one was missing or damaged. ERR_MISSING where there is none at all,

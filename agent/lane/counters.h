@@ -14,19 +14,19 @@
 
 #include <stdint.h>
 
-#define COUNTERS(X)                                                     \
-    X(read, "events and lines taken from the trail")                    \
-    X(delivered, "confirmed by the output")                             \
-    X(duplicate, "the output had them already")                         \
-    X(filtered, "dropped by a rule")                                    \
-    X(refused, "not taken by the output; now dead letters")             \
-    X(quarantined, "no events; now dead letters")                       \
-    X(read_bytes, "bytes read from the trail")                          \
-    X(sent_bytes, "bytes of batches handed to the output")              \
-    X(requests, "batches, or parts of them, handed to the output")      \
-    X(retried, "events handed to the output again")                     \
-    X(blocked, "times the output could not take anything")              \
-    X(hole_bytes, "NUL bytes passed over between lines")                \
+#define COUNTERS(X)                                                \
+    X(read, "events and lines taken from the trail")               \
+    X(delivered, "confirmed by the output")                        \
+    X(duplicate, "the output had them already")                    \
+    X(filtered, "dropped by a rule")                               \
+    X(refused, "not taken by the output; now dead letters")        \
+    X(quarantined, "no events; now dead letters")                  \
+    X(read_bytes, "bytes read from the trail")                     \
+    X(sent_bytes, "bytes of batches handed to the output")         \
+    X(requests, "batches, or parts of them, handed to the output") \
+    X(retried, "events handed to the output again")                \
+    X(blocked, "times the output could not take anything")         \
+    X(hole_bytes, "NUL bytes passed over between lines")           \
     X(checkpoints, "checkpoints written")
 
 struct counters {

@@ -11,9 +11,9 @@
 
 /* Large enough for large reads, small enough to stay in the cache beside what
  * is made of it. */
-#define PIECE       (128 * KIB)
+#define PIECE (128 * KIB)
 /* What is kept of a line that is too long. */
-#define LONG_KEPT   (4 * KIB)
+#define LONG_KEPT (4 * KIB)
 
 void cursor_open(struct cursor *c, struct trail *t, const char *who)
 {
@@ -132,7 +132,8 @@ static void check_truncated(struct cursor *c)
         return;
     log_warn(c->who,
              "%s was truncated to %llu bytes at offset %llu; reading it from "
-             "its start", file_path(c->file), (unsigned long long)st.st_size,
+             "its start",
+             file_path(c->file), (unsigned long long)st.st_size,
              (unsigned long long)at);
     c->offset = 0;
     empty_buffer(c);

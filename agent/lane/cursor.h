@@ -19,38 +19,38 @@
 #include "agent/trail/trail.h"
 
 enum cursor_what {
-    CURSOR_LINE,        /* a whole line */
-    CURSOR_TORN,        /* the rest of a file that will not grow, no newline */
-    CURSOR_LONG,        /* a line over max_line: only its head is kept */
-    CURSOR_MORE,        /* nothing to hand out yet: come back, there is more */
-    CURSOR_END          /* nothing more at present */
+    CURSOR_LINE, /* a whole line */
+    CURSOR_TORN, /* the rest of a file that will not grow, no newline */
+    CURSOR_LONG, /* a line over max_line: only its head is kept */
+    CURSOR_MORE, /* nothing to hand out yet: come back, there is more */
+    CURSOR_END   /* nothing more at present */
 };
 
 struct line {
-    struct span bytes;          /* without newline; valid until the next call */
-    uint64_t offset;            /* in cursor->file */
-    uint64_t len;               /* the line's own, also of CURSOR_LONG */
-    unsigned char hash[SHA256_SIZE];    /* of the whole: CURSOR_LONG only */
+    struct span bytes; /* without newline; valid until the next call */
+    uint64_t offset;   /* in cursor->file */
+    uint64_t len;      /* the line's own, also of CURSOR_LONG */
+    unsigned char hash[SHA256_SIZE]; /* of the whole: CURSOR_LONG only */
 };
 
 struct cursor {
     struct trail *trail;
     const char *who;
-    struct file *file;          /* NULL while there is none */
-    uint64_t offset;            /* of `begin` */
+    struct file *file; /* NULL while there is none */
+    uint64_t offset;   /* of `begin` */
     char *bytes;
     size_t cap;
     size_t begin;
     size_t scanned;
     size_t end;
-    bool was_final;             /* the file could not grow at the last EOF */
+    bool was_final; /* the file could not grow at the last EOF */
     bool complained;
-    uint64_t hole_bytes;        /* NULs that were passed over, in all */
-    uint64_t hole_len;          /* of the run that goes on; 0: none */
+    uint64_t hole_bytes; /* NULs that were passed over, in all */
+    uint64_t hole_len;   /* of the run that goes on; 0: none */
     uint64_t read_bytes;
     /* A line over max_line on its way through. */
     struct sha256 *long_hash;
-    uint64_t long_len;          /* 0: none */
+    uint64_t long_len; /* 0: none */
     struct buf long_head;
 };
 

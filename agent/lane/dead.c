@@ -13,9 +13,9 @@
 #include "agent/base/file.h"
 #include "agent/base/sha256.h"
 
-#define ROTATE_BYTES    (64 * MIB)
+#define ROTATE_BYTES (64 * MIB)
 /* A line that cannot be read is kept up to here; its hash tells the rest. */
-#define LINE_KEPT       (64 * KIB)
+#define LINE_KEPT (64 * KIB)
 
 /* Two lanes of one output write one file. */
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
@@ -111,8 +111,8 @@ void dead_print(const struct dead_letter *d, struct buf *out)
     add_text(out, "trail", d->trail);
     add_text(out, "output", d->output);
     add_text(out, "file", d->file);
-    buf_printf(out, "\"offset\":%" PRIu64 ",\"length\":%" PRIu64 ",",
-               d->offset, d->length);
+    buf_printf(out, "\"offset\":%" PRIu64 ",\"length\":%" PRIu64 ",", d->offset,
+               d->length);
     add_hash(out, d);
     if (d->id.len > 0) {
         buf_add(out, "\"id\":\"", 6);
@@ -163,8 +163,7 @@ static int64_t end_of_records(int fd, int64_t size)
 }
 
 /* Out of the way with a file that is large: OUTPUT-<time>.ndjson. */
-static int rotate(int dir, const char *name, const char *output,
-                  struct err *e)
+static int rotate(int dir, const char *name, const char *output, struct err *e)
 {
     char now[CLOCK_TEXT_SIZE], to[256];
     struct stat st;

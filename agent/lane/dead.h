@@ -14,18 +14,18 @@
 #include "agent/base/err.h"
 
 struct dead_letter {
-    const char *kind;           /* "refused" by the output, or "quarantined" */
+    const char *kind; /* "refused" by the output, or "quarantined" */
     const char *reason;
     const char *trail;
     const char *output;
     const char *file;
     uint64_t offset;
-    uint64_t length;            /* of the line */
-    unsigned status;            /* 0: none */
-    struct span id;             /* of the document; may be empty */
-    struct span document;       /* JSON, or empty: then */
-    struct span line;           /* its bytes, whatever they are */
-    const unsigned char *hash;  /* SHA-256 of the whole line, where `line` is
+    uint64_t length;           /* of the line */
+    unsigned status;           /* 0: none */
+    struct span id;            /* of the document; may be empty */
+    struct span document;      /* JSON, or empty: then */
+    struct span line;          /* its bytes, whatever they are */
+    const unsigned char *hash; /* SHA-256 of the whole line, where `line` is
                                  * only its head; NULL: it is taken here, of
                                  * the document or the line */
 };

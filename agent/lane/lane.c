@@ -28,7 +28,7 @@ static void on_idle(uv_idle_t *idle)
     struct lane *l = idle->data;
     bool more = false;
 
-    if (l->closing) {           /* what comes now comes again */
+    if (l->closing) { /* what comes now comes again */
         uv_idle_stop(&l->idle);
         return;
     }
@@ -101,23 +101,23 @@ static bool find_place(struct lane *l, const struct checkpoint *c)
     if (f == NULL) {
         log_warn(l->who,
                  "%.*s, read up to offset %" PRIu64 ", is not there any more; "
-                 "starting at the oldest file there is", (int)c->path.len,
-                 c->path.at, c->offset);
+                 "starting at the oldest file there is",
+                 (int)c->path.len, c->path.at, c->offset);
         return false;
     }
     if (file_fd(f) < 0) {
         cursor_seek(&l->cursor, f, c->offset);
-        return true;            /* it cannot be opened yet, and is waited for */
+        return true; /* it cannot be opened yet, and is waited for */
     }
     if (!guard_holds(file_fd(f), c->offset, &c->guard)) {
         log_warn(l->who,
                  "%s is not what it was before offset %" PRIu64
-                 "; reading it from its start", file_path(f), c->offset);
+                 "; reading it from its start",
+                 file_path(f), c->offset);
         cursor_seek(&l->cursor, f, 0);
         return false;
     }
-    log_info(l->who, "resuming %s at offset %" PRIu64, file_path(f),
-             c->offset);
+    log_info(l->who, "resuming %s at offset %" PRIu64, file_path(f), c->offset);
     cursor_seek(&l->cursor, f, c->offset);
     return true;
 }
@@ -144,12 +144,14 @@ static int resume(struct lane *l, struct err *e)
     const struct output_ops *ops = l->env.ops;
     struct checkpoint c = { 0 };
     bool fell_back = false, found = false;
-    int rc = checkpoint_load(&c, l->env.state, l->checkpoint_name, &fell_back,
-                             e);
+    int rc =
+        checkpoint_load(&c, l->env.state, l->checkpoint_name, &fell_back, e);
 
     if (fell_back)
-        log_warn(l->who, "checkpoint %s is missing or damaged; the previous "
-                         "one is used", l->checkpoint_name);
+        log_warn(l->who,
+                 "checkpoint %s is missing or damaged; the previous "
+                 "one is used",
+                 l->checkpoint_name);
     if (rc == 0) {
         l->has_checkpoint = true;
         found = find_place(l, &c);
@@ -163,7 +165,7 @@ static int resume(struct lane *l, struct err *e)
     if (rc == 0 && ops->mark != NULL) {
         l->mark.len = 0;
         ops->mark(l->output, &l->mark);
-        l->barrier = true;      /* nothing is written before it can be cut */
+        l->barrier = true; /* nothing is written before it can be cut */
     }
     checkpoint_free(&c);
     return rc;
@@ -362,15 +364,15 @@ void lane_log_counters(const struct lane *l)
     c.read_bytes = l->cursor.read_bytes;
     c.hole_bytes = l->cursor.hole_bytes;
     log_always(l->who,
-             "counters read=%" PRIu64 " delivered=%" PRIu64
-             " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
-             " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
-             " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
-             " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
-             " hole_bytes=%" PRIu64 " checkpoints=%" PRIu64,
-             c.read, c.delivered, c.duplicate, c.filtered,
-             c.refused + c.quarantined, in_flight,
-             counters_balance(&c, in_flight) ? "yes" : "NO", c.read_bytes,
-             c.sent_bytes, c.requests, c.retried, c.blocked, c.refused,
-             c.quarantined, c.hole_bytes, c.checkpoints);
+               "counters read=%" PRIu64 " delivered=%" PRIu64
+               " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
+               " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
+               " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
+               " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
+               " hole_bytes=%" PRIu64 " checkpoints=%" PRIu64,
+               c.read, c.delivered, c.duplicate, c.filtered,
+               c.refused + c.quarantined, in_flight,
+               counters_balance(&c, in_flight) ? "yes" : "NO", c.read_bytes,
+               c.sent_bytes, c.requests, c.retried, c.blocked, c.refused,
+               c.quarantined, c.hole_bytes, c.checkpoints);
 }

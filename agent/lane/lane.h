@@ -23,9 +23,9 @@ struct lane;
 
 struct lane_env {
     uv_loop_t *loop;
-    int state;                      /* the state directory, open */
+    int state; /* the state directory, open */
     struct trail *trail;
-    const char *output;             /* its name */
+    const char *output; /* its name */
     const struct output_ops *ops;
     const void *output_conf;
     const struct lane_conf *conf;

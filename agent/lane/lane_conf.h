@@ -8,14 +8,14 @@
 #include "agent/base/opt.h"
 
 struct lane_conf {
-    struct opt_list trails;     /* names; empty: every trail */
-    uint64_t linger;            /* ms */
+    struct opt_list trails; /* names; empty: every trail */
+    uint64_t linger;        /* ms */
     uint64_t batch_events;
     uint64_t batch_bytes;
     uint64_t in_flight;
-    uint64_t memory;            /* bytes */
-    uint64_t backoff_min;       /* ms */
-    uint64_t backoff_max;       /* ms */
+    uint64_t memory;      /* bytes */
+    uint64_t backoff_min; /* ms */
+    uint64_t backoff_max; /* ms */
 };
 
 extern const struct opt lane_opts[];

@@ -18,10 +18,10 @@
  * and once more when it is over. */
 struct trouble {
     char why[512];
-    unsigned attempts;          /* in a row; 0: none */
+    unsigned attempts; /* in a row; 0: none */
     uint64_t since_ms;
     uint64_t said_ms;
-    uint64_t until_ms;          /* no sending before */
+    uint64_t until_ms; /* no sending before */
 };
 
 struct lane {
@@ -31,42 +31,42 @@ struct lane {
 
     /* from the trail */
     struct cursor cursor;
-    const struct file *noted;   /* where the cursor last was; only compared */
+    const struct file *noted; /* where the cursor last was; only compared */
     struct waiter waiter;
     const struct parser_ops *parser_ops;
     struct parser *parser;
-    struct event event;         /* of the line at hand */
+    struct event event; /* of the line at hand */
     struct edits edits;
-    bool has_line;              /* `line` was read but not yet taken */
+    bool has_line; /* `line` was read but not yet taken */
     enum cursor_what line_what;
     struct line line;
     bool reading;
-    bool closing;               /* nothing is read, sent or booked any more */
-    bool lingered;              /* what is there now goes without waiting */
-    bool was_idle;              /* nothing had come at the last end */
+    bool closing;  /* nothing is read, sent or booked any more */
+    bool lingered; /* what is there now goes without waiting */
+    bool was_idle; /* nothing had come at the last end */
 
     /* to the output: first (the oldest) to last; the filling one is not among
      * them until it is sealed */
     struct shipment *first;
     struct shipment *last;
     struct shipment *filling;
-    struct shipment *spare;     /* settled, to be used again; without bytes */
+    struct shipment *spare; /* settled, to be used again; without bytes */
     struct batch_buffers buffers;
     struct output *output;
-    uint64_t in_flight;         /* most sendings at once */
+    uint64_t in_flight; /* most sendings at once */
     uint64_t sending;
     uint64_t burying;
     struct trouble trouble;
-    bool gone;                  /* the output takes nothing any more */
+    bool gone; /* the output takes nothing any more */
 
     /* to the checkpoint */
     struct saver *saver;
-    struct buf mark;            /* of the output, as of the low mark */
-    bool has_checkpoint;        /* there is one on disk */
-    bool barrier;               /* no sending until a checkpoint is saved */
+    struct buf mark;     /* of the output, as of the low mark */
+    bool has_checkpoint; /* there is one on disk */
+    bool barrier;        /* no sending until a checkpoint is saved */
 
     struct counters count;
-    uv_idle_t idle;             /* active while there is work at once */
+    uv_idle_t idle; /* active while there is work at once */
     uv_timer_t linger;
     uv_timer_t retry;
     unsigned handles;

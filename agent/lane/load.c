@@ -11,10 +11,10 @@
 
 /* What is read before the loop gets its turn again: little, so that what is
  * ready goes out while more is read. */
-#define BUDGET          (128 * KIB)
-#define SHARE_MIN       (64 * KIB)
+#define BUDGET    (128 * KIB)
+#define SHARE_MIN (64 * KIB)
 /* What an output adds to a line: action, id, time. */
-#define ITEM_OVERHEAD   256
+#define ITEM_OVERHEAD 256
 
 static uint64_t memory_held(const struct lane *l)
 {
@@ -135,18 +135,19 @@ static void quarantine(struct lane *l, const char *reason)
     struct shipment *s = l->filling;
     const struct line *line = &l->line;
 
-    dead_print(&(struct dead_letter){
-                   .kind = "quarantined",
-                   .reason = reason,
-                   .trail = trail_name(l->env.trail),
-                   .output = l->env.output,
-                   .file = file_path(l->cursor.file),
-                   .offset = line->offset,
-                   .length = line->len,
-                   .line = line->bytes,
-                   .hash = l->line_what == CURSOR_LONG ? line->hash : NULL,
-               },
-               &s->dead);
+    dead_print(
+        &(struct dead_letter){
+            .kind = "quarantined",
+            .reason = reason,
+            .trail = trail_name(l->env.trail),
+            .output = l->env.output,
+            .file = file_path(l->cursor.file),
+            .offset = line->offset,
+            .length = line->len,
+            .line = line->bytes,
+            .hash = l->line_what == CURSOR_LONG ? line->hash : NULL,
+        },
+        &s->dead);
     s->quarantined++;
 }
 

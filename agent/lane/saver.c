@@ -19,16 +19,16 @@ struct saver {
     const char *name;
     const struct saver_ops *ops;
     void *arg;
-    struct buf text;            /* of the write under way */
+    struct buf text; /* of the write under way */
     struct err err;
     int rc;
-    bool dirty;                 /* moved since the last print */
+    bool dirty; /* moved since the last print */
     bool hurry;
-    bool hurried;               /* the write under way is what hurry wants */
-    bool busy;                  /* a write is under way */
+    bool hurried; /* the write under way is what hurry wants */
+    bool busy;    /* a write is under way */
     bool failing;
-    uint64_t last_ms;           /* end of the last write; 0: none */
-    void (*closed)(void *arg);  /* set: no more but the last write */
+    uint64_t last_ms;          /* end of the last write; 0: none */
+    void (*closed)(void *arg); /* set: no more but the last write */
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -49,8 +49,8 @@ static void write_text(uv_work_t *work)
 {
     struct saver *s = work->data;
 
-    s->rc = file_replace(s->dir, s->name, span(s->text.at, s->text.len),
-                         &s->err);
+    s->rc =
+        file_replace(s->dir, s->name, span(s->text.at, s->text.len), &s->err);
 }
 
 static void consider(struct saver *s);
@@ -60,7 +60,8 @@ static void complain(struct saver *s)
     if (!s->failing)
         log_error(s->who,
                   "cannot save the checkpoint: %s; trying again, nothing is "
-                  "lost", s->err.text);
+                  "lost",
+                  s->err.text);
     s->failing = true;
 }
 
@@ -97,7 +98,7 @@ static void start_write(struct saver *s)
     }
     s->busy = true;
     if (uv_queue_work(s->loop, &s->work, write_text, on_written) != 0)
-        abort();                /* only for wrong arguments */
+        abort(); /* only for wrong arguments */
 }
 
 /* When the next write may begin, ms from now. */
@@ -177,7 +178,7 @@ bool saver_is_hurrying(const struct saver *s)
 void saver_close(struct saver *s, void (*closed)(void *arg))
 {
     s->closed = closed;
-    s->failing = false;         /* one more try */
+    s->failing = false; /* one more try */
     uv_timer_stop(&s->timer);
     consider(s);
 }

@@ -21,10 +21,10 @@
 #include "outputs/output.h"
 
 enum shipment_state {
-    SHIPMENT_FILLING,       /* events are being added */
-    SHIPMENT_READY,         /* to be sent, not before retry_at_ms */
-    SHIPMENT_SENDING,       /* it is the output's until it answers */
-    SHIPMENT_BURYING,       /* its dead letters are being written */
+    SHIPMENT_FILLING, /* events are being added */
+    SHIPMENT_READY,   /* to be sent, not before retry_at_ms */
+    SHIPMENT_SENDING, /* it is the output's until it answers */
+    SHIPMENT_BURYING, /* its dead letters are being written */
     SHIPMENT_SETTLED,
     SHIPMENT_NSTATES
 };
@@ -33,21 +33,21 @@ struct lane;
 
 struct shipment {
     struct lane *lane;
-    struct shipment *next;      /* the one after it in the trail */
+    struct shipment *next; /* the one after it in the trail */
     enum shipment_state state;
     struct batch batch;
     struct send send;
     struct file *file;
-    uint64_t start;             /* offsets in `file` */
+    uint64_t start; /* offsets in `file` */
     uint64_t end;
-    uint32_t limit;             /* most items to send at once, 0: all */
-    unsigned attempts;          /* sendings that left items to be retried */
+    uint32_t limit;    /* most items to send at once, 0: all */
+    unsigned attempts; /* sendings that left items to be retried */
     uint64_t retry_at_ms;
-    bool checkpoint_first;      /* before anything after it is sent */
-    struct buf dead;            /* records to be written before it settles */
-    uint32_t refused;           /* of these, by the output */
-    uint32_t quarantined;       /* of these, lines that were no events */
-    uv_work_t work;             /* that writes them */
+    bool checkpoint_first; /* before anything after it is sent */
+    struct buf dead;       /* records to be written before it settles */
+    uint32_t refused;      /* of these, by the output */
+    uint32_t quarantined;  /* of these, lines that were no events */
+    uv_work_t work;        /* that writes them */
     struct err work_err;
     int work_rc;
 };

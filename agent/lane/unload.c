@@ -14,7 +14,7 @@
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
-#define REMIND_MS       60000
+#define REMIND_MS 60000
 /* A server may ask for patience, but not stop the trail for a day. */
 #define RETRY_AFTER_MAX 300000
 
@@ -25,8 +25,8 @@ static void bury(struct shipment *s);
 static uint64_t pause_ms(const struct lane *l, unsigned attempt,
                          uint64_t wanted_ms)
 {
-    uint64_t ms = backoff_ms(l->env.conf->backoff_min,
-                             l->env.conf->backoff_max, attempt);
+    uint64_t ms =
+        backoff_ms(l->env.conf->backoff_min, l->env.conf->backoff_max, attempt);
 
     wanted_ms = wanted_ms < RETRY_AFTER_MAX ? wanted_ms : RETRY_AFTER_MAX;
     return ms > wanted_ms ? ms : wanted_ms;
@@ -46,8 +46,9 @@ static void in_trouble(struct lane *l, const char *why, uint64_t pause)
         return;
     snprintf(t->why, sizeof(t->why), "%s", why);
     t->said_ms = now;
-    log_warn(l->who, "%s; trying again (next in %" PRIu64
-             " ms, for %" PRIu64 " s so far), nothing is dropped",
+    log_warn(l->who,
+             "%s; trying again (next in %" PRIu64 " ms, for %" PRIu64
+             " s so far), nothing is dropped",
              t->why, pause, (now - t->since_ms) / 1000);
 }
 
@@ -56,9 +57,9 @@ static void out_of_trouble(struct lane *l)
     struct trouble *t = &l->trouble;
 
     if (t->attempts > 0)
-        log_info(l->who, "events are taken again after %" PRIu64
-                 " ms (it was: %s)", uv_now(l->env.loop) - t->since_ms,
-                 t->why);
+        log_info(l->who,
+                 "events are taken again after %" PRIu64 " ms (it was: %s)",
+                 uv_now(l->env.loop) - t->since_ms, t->why);
     t->attempts = 0;
     t->until_ms = 0;
 }
@@ -70,21 +71,21 @@ static void refuse(struct shipment *s, uint32_t i)
     const struct lane *l = s->lane;
     const struct item *it = &s->batch.items[i];
 
-    dead_print(&(struct dead_letter){
-                   .kind = "refused",
-                   .reason = batch_reason(&s->batch, it),
-                   .trail = trail_name(l->env.trail),
-                   .output = l->env.output,
-                   .file = file_path(s->file),
-                   .offset = it->place,
-                   .length = it->line_len,
-                   .status = it->status,
-                   .id = l->env.ops->id_of != NULL
-                             ? l->env.ops->id_of(&s->batch, i)
-                             : SPAN(""),
-                   .document = batch_item_doc(&s->batch, i),
-               },
-               &s->dead);
+    dead_print(
+        &(struct dead_letter){
+            .kind = "refused",
+            .reason = batch_reason(&s->batch, it),
+            .trail = trail_name(l->env.trail),
+            .output = l->env.output,
+            .file = file_path(s->file),
+            .offset = it->place,
+            .length = it->line_len,
+            .status = it->status,
+            .id = l->env.ops->id_of != NULL ? l->env.ops->id_of(&s->batch, i)
+                                            : SPAN(""),
+            .document = batch_item_doc(&s->batch, i),
+        },
+        &s->dead);
     s->refused++;
 }
 
@@ -133,7 +134,7 @@ static void on_items(struct shipment *s, const struct answer *a)
         in_trouble(l, a->why, pause);
     } else {
         s->attempts = 0;
-        s->limit *= 2;          /* what was halved may grow again */
+        s->limit *= 2; /* what was halved may grow again */
         out_of_trouble(l);
     }
     l->count.retried += left;
@@ -157,7 +158,7 @@ static void take_mark(struct lane *l)
     if (l->env.ops->mark == NULL)
         return;
     l->env.ops->mark(l->output, &fresh);
-    if (fresh.len > 0) {        /* else the one we have is better than none */
+    if (fresh.len > 0) { /* else the one we have is better than none */
         buf_free(&l->mark);
         l->mark = fresh;
     }
@@ -206,8 +207,7 @@ static void on_gone(struct shipment *s, const struct answer *a)
 {
     struct lane *l = s->lane;
 
-    log_error(l->who, "%s; this output is given up, its place is kept",
-              a->why);
+    log_error(l->who, "%s; this output is given up, its place is kept", a->why);
     l->gone = true;
     shipment_enter(s, SHIPMENT_READY);
     l->env.gone(l->env.arg);
@@ -277,10 +277,10 @@ static void bury(struct shipment *s)
     struct lane *l = s->lane;
 
     s->work.data = s;
-    s->retry_at_ms = UINT64_MAX;        /* until this try has ended */
+    s->retry_at_ms = UINT64_MAX; /* until this try has ended */
     l->burying++;
     if (uv_queue_work(l->env.loop, &s->work, write_dead, on_buried) != 0)
-        abort();                        /* only for wrong arguments */
+        abort(); /* only for wrong arguments */
 }
 
 /* ---- sending ---- */
@@ -307,7 +307,7 @@ static bool may_send(const struct lane *l, const struct shipment *s)
     if (l->gone || l->barrier || l->sending >= l->in_flight)
         return false;
     if (l->trouble.until_ms > 0 && l->sending > 0)
-        return false;           /* one at a time until it works again */
+        return false; /* one at a time until it works again */
     /* An output that keeps a mark is told to go on only from what is settled,
      * else mark and low mark would not be of one moment. */
     return l->env.ops->mark == NULL || s == l->first;

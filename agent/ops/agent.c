@@ -74,7 +74,8 @@ static void close_lanes(struct agent *a)
         if (left > 0)
             log_warn(lane_who(a->lanes[i]),
                      "left behind: %" PRIu64 " bytes of the log were read but "
-                     "not settled; they come again at the next start", left);
+                     "not settled; they come again at the next start",
+                     left);
         lane_close(a->lanes[i], on_lane_closed, a);
     }
     if (a->nlanes == 0)
@@ -214,8 +215,8 @@ static void open_trails(struct agent *a)
 
     a->trails = xcalloc(c->ntrails, sizeof(*a->trails));
     for (size_t i = 0; i < c->ntrails; i++)
-        a->trails[i] = trail_open(&a->loop, c->trails[i].name,
-                                  &c->trails[i].conf);
+        a->trails[i] =
+            trail_open(&a->loop, c->trails[i].name, &c->trails[i].conf);
 }
 
 static enum agent_end start(struct agent *a)

@@ -24,13 +24,13 @@ struct conf_output {
     char *name;
     const struct output_ops *ops;
     struct lane_conf lane;
-    void *conf;                 /* ops->conf_size bytes, by ops->opts */
+    void *conf; /* ops->conf_size bytes, by ops->opts */
 };
 
 struct conf_agent {
     char *state_dir;
-    uint64_t drain_timeout;     /* ms */
-    unsigned log_level;         /* enum log_level */
+    uint64_t drain_timeout; /* ms */
+    unsigned log_level;     /* enum log_level */
 };
 
 extern const struct opt agent_opts[];

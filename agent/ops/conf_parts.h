@@ -10,11 +10,11 @@
 
 /* The option that decides which table the others are looked up in. */
 struct output_type {
-    unsigned type;              /* index into outputs[] */
+    unsigned type; /* index into outputs[] */
 };
 
 extern const struct opt type_opts[];
-extern const char *const top_others[];      /* "trails" and "outputs" */
+extern const char *const top_others[]; /* "trails" and "outputs" */
 
 /* Callbacks of fill: a key that is no option here. The second is for outputs
  * whose type is not known: an option of any type may be right. */

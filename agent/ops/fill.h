@@ -15,17 +15,17 @@
 
 struct fill_into {
     const struct opt *table;
-    void *conf;                     /* has its defaults already */
+    void *conf; /* has its defaults already */
 };
 
 struct fill {
     struct mistakes *mistakes;
-    const char *where;              /* "outputs.search"; NULL at the top */
-    const char *what;               /* "a trail", "elasticsearch" */
-    struct spot at;                 /* where the mapping has its name */
+    const char *where; /* "outputs.search"; NULL at the top */
+    const char *what;  /* "a trail", "elasticsearch" */
+    struct spot at;    /* where the mapping has its name */
     const struct node *node;
-    struct fill_into into[4];       /* up to the first without a table */
-    const char *const *others;      /* keys that the caller reads; or NULL */
+    struct fill_into into[4];  /* up to the first without a table */
+    const char *const *others; /* keys that the caller reads; or NULL */
     /* Notes what is known about a key that no table has. */
     void (*unknown)(const struct fill *f, const struct node *key);
 };

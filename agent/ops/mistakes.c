@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/base/show.h"
 #include "agent/ops/mistakes.h"
+#include "agent/base/show.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

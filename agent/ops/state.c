@@ -20,8 +20,8 @@ static int locked_by_other(int fd, const char *path, struct err *e)
     pid[strspn(pid, "0123456789")] = '\0';
     return err_set(e, ERR_BUSY,
                    "%s is in use by another tallyman%s%s; two agents need two "
-                   "state directories", path,
-                   pid[0] != '\0' ? ", process " : "", pid);
+                   "state directories",
+                   path, pid[0] != '\0' ? ", process " : "", pid);
 }
 
 static int lock(struct state *s, const char *path, struct err *e)
@@ -29,8 +29,8 @@ static int lock(struct state *s, const char *path, struct err *e)
     char pid[16];
     int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 
-    s->lock = openat(s->dir, "lock",
-                     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    s->lock =
+        openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (s->lock < 0)
         return err_set(e, ERR_IO, "cannot write in state_dir %s: %m", path);
     if (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
@@ -39,8 +39,7 @@ static int lock(struct state *s, const char *path, struct err *e)
         return err_set(e, ERR_IO, "cannot lock state_dir %s: %m", path);
     }
     /* For people; a full disk is no reason not to run. */
-    if (ftruncate(s->lock, 0) != 0 ||
-        pwrite(s->lock, pid, (size_t)n, 0) != n)
+    if (ftruncate(s->lock, 0) != 0 || pwrite(s->lock, pid, (size_t)n, 0) != n)
         return 0;
     return 0;
 }

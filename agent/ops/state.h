@@ -8,8 +8,8 @@
 #include "agent/base/err.h"
 
 struct state {
-    int dir;            /* open */
-    int lock;           /* locked as long as it is open */
+    int dir;  /* open */
+    int lock; /* locked as long as it is open */
 };
 
 /*

@@ -21,13 +21,13 @@ enum node_kind {
 struct node {
     enum node_kind kind;
     struct spot at;
-    char *text;             /* of a text; no NUL inside */
-    bool nothing;           /* a text that is null, ~ or not there at all */
-    struct node **keys;     /* of a mapping; values[i] belongs to keys[i] */
-    struct node **values;   /* of a mapping or list */
+    char *text;           /* of a text; no NUL inside */
+    bool nothing;         /* a text that is null, ~ or not there at all */
+    struct node **keys;   /* of a mapping; values[i] belongs to keys[i] */
+    struct node **values; /* of a mapping or list */
     size_t n;
-    size_t weight;          /* nodes in it, counting shared ones each time */
-    bool complete;          /* its end has been read */
+    size_t weight; /* nodes in it, counting shared ones each time */
+    bool complete; /* its end has been read */
 };
 
 struct tree;

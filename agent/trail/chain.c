@@ -18,9 +18,9 @@ void file_open(struct file *f)
     struct stat st;
     int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-    if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_dev != f->dev ||
-                    st.st_ino != f->ino)) {
-        close(fd);              /* another one by now: the next look tells */
+    if (fd >= 0 &&
+        (fstat(fd, &st) != 0 || st.st_dev != f->dev || st.st_ino != f->ino)) {
+        close(fd); /* another one by now: the next look tells */
         return;
     }
     if (fd >= 0 && f->complained)
@@ -149,13 +149,13 @@ static bool is_final(const struct file *f)
     if (f == f->chain->live || f->next == NULL)
         return false;
     if (f->fd < 0)
-        return !f->is_named;    /* while it is there it may yet be opened */
+        return !f->is_named; /* while it is there it may yet be opened */
     if (f->sibling.kind == SIBLING_TIMED || f->chain->is_lumberjack)
         return true;
     if (fstat(f->fd, &st) != 0)
         return false;
-    changed_us = st.st_mtim.tv_sec * INT64_C(1000000) +
-                 st.st_mtim.tv_nsec / 1000;
+    changed_us =
+        st.st_mtim.tv_sec * INT64_C(1000000) + st.st_mtim.tv_nsec / 1000;
     return clock_wall_us() - changed_us >= QUIET_US;
 }
 
@@ -174,7 +174,7 @@ struct file *chain_find(const struct chain *c, const struct identity *id)
         if (f->fd >= 0)
             m = identity_match(f->fd, id);
         else if (f->dev == id->dev && f->ino == id->ino)
-            m = IDENTITY_SAME;  /* not to be opened yet: it has to do */
+            m = IDENTITY_SAME; /* not to be opened yet: it has to do */
         if (m == IDENTITY_SAME)
             return f;
         if (m == IDENTITY_SAME_HEAD && copy == NULL)

@@ -19,31 +19,31 @@
 
 struct file {
     struct chain *chain;
-    struct file *next;          /* written after this one */
+    struct file *next; /* written after this one */
     char *path;
     dev_t dev;
     ino_t ino;
-    int fd;                     /* -1: it cannot be opened */
+    int fd; /* -1: it cannot be opened */
     unsigned refs;
-    bool is_named;              /* it has a name in the directory */
-    bool seen;                  /* by the look under way */
+    bool is_named; /* it has a name in the directory */
+    bool seen;     /* by the look under way */
     bool complained;
-    struct sibling sibling;     /* kind NONE: live, or it was when last seen */
+    struct sibling sibling; /* kind NONE: live, or it was when last seen */
 };
 
 struct chain {
     const char *who;
-    const char *path;           /* of the live file */
+    const char *path; /* of the live file */
     char *dir;
-    const char *base;           /* of the path: the live file's name */
+    const char *base; /* of the path: the live file's name */
     struct file *oldest;
-    struct file *live;          /* what the path names now, or NULL */
-    struct timespec dir_mtime;  /* at the last look; 0: look again */
+    struct file *live;         /* what the path names now, or NULL */
+    struct timespec dir_mtime; /* at the last look; 0: look again */
     ino_t dir_ino;
-    bool is_lumberjack;         /* a name of its making was seen */
-    bool has_unopened;          /* some file could not be opened */
-    bool missed;                /* a name was gone when it was looked at */
-    bool complained;            /* of the live file */
+    bool is_lumberjack; /* a name of its making was seen */
+    bool has_unopened;  /* some file could not be opened */
+    bool missed;        /* a name was gone when it was looked at */
+    bool complained;    /* of the live file */
     bool dir_complained;
     bool gz_told;
 };

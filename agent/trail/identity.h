@@ -17,18 +17,18 @@
 #include "agent/base/err.h"
 #include "agent/base/sha256.h"
 
-#define IDENTITY_HEAD_MAX   1024
-#define IDENTITY_GUARD_MAX  256
+#define IDENTITY_HEAD_MAX  1024
+#define IDENTITY_GUARD_MAX 256
 
 struct identity {
     uint64_t dev;
     uint64_t ino;
-    uint32_t head_len;          /* 0: the file was empty */
+    uint32_t head_len; /* 0: the file was empty */
     unsigned char head[SHA256_SIZE];
 };
 
 struct guard {
-    uint32_t len;               /* bytes before the offset; 0 at the start */
+    uint32_t len; /* bytes before the offset; 0 at the start */
     unsigned char hash[SHA256_SIZE];
 };
 
@@ -36,8 +36,8 @@ int identity_of(int fd, struct identity *id, struct err *e) MUST_CHECK;
 
 enum identity_match {
     IDENTITY_OTHER,
-    IDENTITY_SAME_HEAD,         /* a copy, or moved to another file system */
-    IDENTITY_SAME               /* device, inode and head */
+    IDENTITY_SAME_HEAD, /* a copy, or moved to another file system */
+    IDENTITY_SAME       /* device, inode and head */
 };
 
 /* How the open file `fd` compares with a remembered identity. A file that has
@@ -45,8 +45,8 @@ enum identity_match {
  * head matches by inode only. */
 enum identity_match identity_match(int fd, const struct identity *id);
 
-int guard_of(int fd, uint64_t offset, struct guard *g, struct err *e)
-    MUST_CHECK;
+int guard_of(int fd, uint64_t offset, struct guard *g,
+             struct err *e) MUST_CHECK;
 /* Whether the bytes before `offset` are still those. */
 bool guard_holds(int fd, uint64_t offset, const struct guard *g);
 

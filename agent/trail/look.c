@@ -71,7 +71,7 @@ static void see_sibling(struct chain *c, int dir, const char *name,
     c->is_lumberjack |= sib.kind == SIBLING_TIMED;
     f = chain_find_inode(c, &st);
     if (f == NULL && holds(*list, *n, &st))
-        return;                 /* renamed while we read the directory */
+        return; /* renamed while we read the directory */
     path = xprintf("%s/%s", c->dir, name);
     if (sib.is_gz) {
         tell_of_gz(c, path);
@@ -145,7 +145,7 @@ static void see_live(struct chain *c, struct live *l)
         l->fd = -1;
         chain_append(c, f);
     } else if (f->next != NULL) {
-        chain_remove(c, f);      /* it has become the newest one again */
+        chain_remove(c, f); /* it has become the newest one again */
         chain_append(c, f);
     }
     file_rename(f, c->path);
@@ -165,8 +165,8 @@ static void note_dir(struct chain *c, int dir)
     if (fstat(dir, &st) != 0)
         return;
     clock_gettime(CLOCK_REALTIME, &now);
-    age = (now.tv_sec - st.st_mtim.tv_sec) * INT64_C(1000000000) +
-          now.tv_nsec - st.st_mtim.tv_nsec;
+    age = (now.tv_sec - st.st_mtim.tv_sec) * INT64_C(1000000000) + now.tv_nsec -
+          st.st_mtim.tv_nsec;
     c->dir_ino = st.st_ino;
     if (age < 0 || age > RACY_NS)
         c->dir_mtime = st.st_mtim;
@@ -191,7 +191,8 @@ static bool without_listing(struct chain *c)
     if (!c->dir_complained && errno != ENOENT)
         log_error(c->who,
                   "cannot list %s: %s; rotated files are not found until it "
-                  "can be", c->dir, strerror(errno));
+                  "can be",
+                  c->dir, strerror(errno));
     c->dir_complained |= errno != ENOENT;
     for (struct file *f = c->oldest; f != NULL; f = f->next)
         f->seen = f->is_named;
@@ -264,15 +265,17 @@ static void end_scan(struct chain *c)
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
         struct stat st;
 
-        if (f->is_named && !f->seen && f->fd >= 0 &&
-            fstat(f->fd, &st) == 0 && st.st_nlink == 0 && f->next == NULL)
+        if (f->is_named && !f->seen && f->fd >= 0 && fstat(f->fd, &st) == 0 &&
+            st.st_nlink == 0 && f->next == NULL)
             log_warn(c->who,
                      "%s was deleted; what its writer still holds open is "
-                     "read on", f->path);
+                     "read on",
+                     f->path);
         if (f->is_named && !f->seen && f->fd < 0)
             log_error(c->who,
                       "%s was deleted before it could be opened; its events "
-                      "are lost", f->path);
+                      "are lost",
+                      f->path);
         f->is_named = f->seen;
         if (f->fd < 0)
             file_open(f);
@@ -320,7 +323,8 @@ static bool is_unchanged(const struct chain *c)
         return false;
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
         return c->live == NULL;
-    return c->live != NULL && c->live->dev == st.st_dev && c->live->ino == st.st_ino;
+    return c->live != NULL && c->live->dev == st.st_dev &&
+           c->live->ino == st.st_ino;
 }
 
 void chain_look(struct chain *c)

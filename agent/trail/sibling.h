@@ -18,15 +18,15 @@
 
 enum sibling_kind {
     SIBLING_NONE,
-    SIBLING_TIMED,          /* final as soon as it has this name */
-    SIBLING_DATED,          /* its writer may still hold it */
-    SIBLING_NUMBERED        /* likewise */
+    SIBLING_TIMED,   /* final as soon as it has this name */
+    SIBLING_DATED,   /* its writer may still hold it */
+    SIBLING_NUMBERED /* likewise */
 };
 
 struct sibling {
     enum sibling_kind kind;
     bool is_gz;
-    char key[32];           /* sorts, within a kind, as written */
+    char key[32]; /* sorts, within a kind, as written */
 };
 
 /* Whether `name` is a rotated file of the log called `live`. */

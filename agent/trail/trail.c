@@ -64,7 +64,7 @@ void trail_wait_cancel(struct trail *t, struct waiter *w)
 
 void trail_forget_hints(struct trail *t)
 {
-    if (t->waiters == NULL)     /* else they are somebody's */
+    if (t->waiters == NULL) /* else they are somebody's */
         watch_forget(t->watch);
 }
 

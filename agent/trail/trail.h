@@ -59,7 +59,7 @@ struct file *trail_find(const struct trail *t, const struct identity *id);
 struct file *trail_after(const struct file *f);
 
 struct file *file_ref(struct file *f);
-void file_unref(struct file *f);            /* NULL is fine */
+void file_unref(struct file *f); /* NULL is fine */
 /* -1 where it cannot be opened (any more); it is tried again at every look. */
 int file_fd(const struct file *f);
 /* Its present path, or the last one it had. */

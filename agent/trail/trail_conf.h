@@ -14,10 +14,10 @@ enum trail_start {
 
 struct trail_conf {
     char *path;
-    unsigned parser;            /* index into parsers[] */
-    unsigned start;             /* enum trail_start */
-    uint64_t max_line;          /* bytes */
-    uint64_t poll;              /* ms */
+    unsigned parser;   /* index into parsers[] */
+    unsigned start;    /* enum trail_start */
+    uint64_t max_line; /* bytes */
+    uint64_t poll;     /* ms */
 };
 
 extern const struct opt trail_opts[];

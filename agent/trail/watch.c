@@ -14,7 +14,7 @@
 
 #include "agent/base/log.h"
 
-#define MASK                                                          \
+#define MASK                                                           \
     (IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
      IN_DELETE_SELF | IN_MOVE_SELF)
 
@@ -27,10 +27,10 @@ struct watch {
     uint64_t poll_ms;
     uv_poll_t poll;
     uv_timer_t timer;
-    unsigned handles;       /* open libuv handles */
-    int fd;                 /* inotify, -1 without */
-    int wd;                 /* -1 while the directory is not watched */
-    dev_t dev;              /* of the directory that is watched */
+    unsigned handles; /* open libuv handles */
+    int fd;           /* inotify, -1 without */
+    int wd;           /* -1 while the directory is not watched */
+    dev_t dev;        /* of the directory that is watched */
     ino_t ino;
     bool listening;
     bool complained;
@@ -65,7 +65,7 @@ static bool concerns(struct watch *w, const struct inotify_event *ev)
             w->wd = -1;
         return true;
     }
-    if (ev->len == 0)           /* overflow, or the directory itself */
+    if (ev->len == 0) /* overflow, or the directory itself */
         return true;
     return strncmp(ev->name, w->prefix, strlen(w->prefix)) == 0;
 }
@@ -96,7 +96,7 @@ static void on_inotify(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status < 0)
-        return;                 /* the timer goes on */
+        return; /* the timer goes on */
     if (drain(w))
         w->hint(w->arg);
 }

@@ -10,8 +10,8 @@
 struct action {
     char *index;
     struct sha256 *hash;
-    int64_t hour;               /* for which `head` was made */
-    struct buf head;            /* the line up to the id: the same for an hour */
+    int64_t hour;    /* for which `head` was made */
+    struct buf head; /* the line up to the id: the same for an hour */
 };
 
 struct action *action_new(const char *index)
@@ -64,13 +64,13 @@ const char *action_check_index(const char *index)
 /* All that is the same for the events of one hour. */
 static void make_head(struct action *a)
 {
-    char index[ACTION_INDEX_MAX + 32];  /* years may have more digits */
+    char index[ACTION_INDEX_MAX + 32]; /* years may have more digits */
     time_t seconds = (time_t)(a->hour * 3600);
     struct tm tm;
 
     if (gmtime_r(&seconds, &tm) == NULL ||
         strftime(index, sizeof(index), a->index, &tm) == 0)
-        abort();                /* its length was checked */
+        abort(); /* its length was checked */
     a->head.len = 0;
     buf_printf(&a->head, "{\"create\":{\"_index\":\"");
     buf_add_json(&a->head, span(index, strlen(index)));
@@ -92,8 +92,8 @@ static void add_id(struct action *a, const struct event *ev, char *out)
     sha256_add(a->hash, ev->identity.at, ev->identity.len);
     sha256_end(a->hash, hash);
     for (int i = 0; i < 15; i += 3) {
-        unsigned v = (unsigned)hash[i] << 16 | (unsigned)hash[i + 1] << 8 |
-                     hash[i + 2];
+        unsigned v =
+            (unsigned)hash[i] << 16 | (unsigned)hash[i + 1] << 8 | hash[i + 2];
 
         *out++ = base64url[v >> 18];
         *out++ = base64url[v >> 12 & 63];

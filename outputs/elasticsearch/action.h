@@ -16,8 +16,8 @@
 #include "agent/base/sha256.h"
 #include "parsers/event.h"
 
-#define ACTION_ID_LEN       34
-#define ACTION_INDEX_MAX    255     /* bytes, of Elasticsearch itself */
+#define ACTION_ID_LEN    34
+#define ACTION_INDEX_MAX 255 /* bytes, of Elasticsearch itself */
 
 struct action;
 

@@ -5,18 +5,18 @@
 #include <stdlib.h>
 #include <yajl/yajl_parse.h>
 
-#define BEGIN_KEPT  160
-#define DEPTH_MAX   64
+#define BEGIN_KEPT 160
+#define DEPTH_MAX  64
 /* No honest answer is longer; yajl would hold one endless string whole. */
-#define BYTES_MAX   (32 * MIB)
+#define BYTES_MAX (32 * MIB)
 
 /* Where in the answer a value stands. */
 enum level {
-    AT_TOP = 1,         /* in the outermost object */
-    IN_ITEMS = 2,       /* in the array "items" */
-    IN_ITEM = 3,        /* {"create":...} */
-    IN_RESULT = 4,      /* {"status":...,"error":...} */
-    IN_ERROR = 5        /* {"type":...,"reason":...} of an item */
+    AT_TOP = 1,    /* in the outermost object */
+    IN_ITEMS = 2,  /* in the array "items" */
+    IN_ITEM = 3,   /* {"create":...} */
+    IN_RESULT = 4, /* {"status":...,"error":...} */
+    IN_ERROR = 5   /* {"type":...,"reason":...} of an item */
 };
 
 enum key {
@@ -33,9 +33,9 @@ struct answer_reader {
     void *arg;
     yajl_handle yajl;
     bool broken;
-    bool closed;                /* the outermost object has ended */
+    bool closed; /* the outermost object has ended */
     unsigned depth;
-    enum key key[DEPTH_MAX];    /* the last one at each depth */
+    enum key key[DEPTH_MAX]; /* the last one at each depth */
     bool in_items;
     bool has_items;
     uint32_t items;
@@ -195,9 +195,9 @@ static const yajl_callbacks callbacks = {
     .yajl_end_array = on_end,
 };
 
-struct answer_reader *
-answer_new(void (*item)(void *arg, uint32_t i, const struct answer_error *e),
-           void *arg)
+struct answer_reader *answer_new(void (*item)(void *arg, uint32_t i,
+                                              const struct answer_error *e),
+                                 void *arg)
 {
     struct answer_reader *a = xcalloc(1, sizeof(*a));
 
@@ -249,8 +249,8 @@ void answer_feed(struct answer_reader *a, const char *bytes, size_t n)
 bool answer_end(struct answer_reader *a)
 {
     if (!a->broken)
-        a->broken = yajl_complete_parse(a->yajl) != yajl_status_ok ||
-                    !a->closed;
+        a->broken =
+            yajl_complete_parse(a->yajl) != yajl_status_ok || !a->closed;
     return !a->broken;
 }
 

@@ -16,11 +16,11 @@
 
 #include "agent/base/bytes.h"
 
-#define ANSWER_TYPE_MAX     96
-#define ANSWER_REASON_MAX   512
+#define ANSWER_TYPE_MAX   96
+#define ANSWER_REASON_MAX 512
 
 struct answer_error {
-    unsigned status;            /* 0: it did not say */
+    unsigned status; /* 0: it did not say */
     char type[ANSWER_TYPE_MAX];
     char reason[ANSWER_REASON_MAX];
 };
@@ -28,9 +28,9 @@ struct answer_error {
 struct answer_reader;
 
 /* `item` is called for each item in its order, from answer_feed(). */
-struct answer_reader *
-answer_new(void (*item)(void *arg, uint32_t i, const struct answer_error *e),
-           void *arg);
+struct answer_reader *answer_new(void (*item)(void *arg, uint32_t i,
+                                              const struct answer_error *e),
+                                 void *arg);
 void answer_free(struct answer_reader *a);
 void answer_start(struct answer_reader *a);
 void answer_feed(struct answer_reader *a, const char *bytes, size_t n);

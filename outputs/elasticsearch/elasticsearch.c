@@ -20,7 +20,7 @@
 #include "outputs/output.h"
 
 /* Only what decides: the answer shrinks to some 30 bytes an item. */
-#define BULK_PATH \
+#define BULK_PATH                                  \
     "/_bulk?filter_path=took,errors,error,status," \
     "items.*.status,items.*.error.type,items.*.error.reason"
 
@@ -44,19 +44,19 @@ struct elasticsearch_conf {
     char *api_key;
     struct tls_conf tls;
     unsigned compression;
-    uint64_t timeout;           /* ms */
+    uint64_t timeout; /* ms */
 };
 
 /* A request under way. */
 struct request {
     struct output *output;
-    struct send *send;          /* NULL: free */
+    struct send *send; /* NULL: free */
     struct http_post post;
     struct host *host;
     struct answer_reader *answer;
     struct buf packed;
-    size_t plain_len;           /* of the batch that was given away */
-    struct answer_error retry;  /* the first that is to be retried */
+    size_t plain_len;          /* of the batch that was given away */
+    struct answer_error retry; /* the first that is to be retried */
     char why[1024];
 };
 
@@ -65,12 +65,12 @@ struct output {
     struct batch_buffers *buffers;
     uv_loop_t *loop;
     struct action *action;
-    struct gzip *gzip;          /* NULL: not compressed */
+    struct gzip *gzip; /* NULL: not compressed */
     struct hosts *hosts;
     struct http *http;
     struct request *requests;
     uint64_t nrequests;
-    bool fresh;                 /* the last connection failed */
+    bool fresh; /* the last connection failed */
     void (*closed)(void *arg);
     void *arg;
 };
@@ -87,8 +87,8 @@ static const struct opt elasticsearch_opts[] = {
     OPT_LIST(struct elasticsearch_conf, hosts, .required = true,
              .check = hosts_check_url,
              .help = "URLs of the cluster's nodes, taken in turn."),
-    OPT_STRING(struct elasticsearch_conf, index,
-               .def = "auditing-%Y.%m.%d", .check = action_check_index,
+    OPT_STRING(struct elasticsearch_conf, index, .def = "auditing-%Y.%m.%d",
+               .check = action_check_index,
                .help = "Index, by the event's own time (UTC): %Y %m %d %H."),
     OPT_STRING(struct elasticsearch_conf, username,
                .help = "For basic authentication."),
@@ -101,16 +101,16 @@ static const struct opt elasticsearch_opts[] = {
               .help = "For https hosts."),
     OPT_CHOICE(struct elasticsearch_conf, compression, .def = "gzip",
                .choices = compressions, .help = "Of request bodies."),
-    OPT_DURATION(struct elasticsearch_conf, timeout, .def = "60s",
-                 .min = 100, .max = 3600000,
+    OPT_DURATION(struct elasticsearch_conf, timeout, .def = "60s", .min = 100,
+                 .max = 3600000,
                  .help = "Of one request; after that it is sent again."),
     OPT_END
 };
 
 /* ---- the way out ---- */
 
-static void es_encode(struct output *o, struct batch *b,
-                      const struct event *ev, const struct edits *edits)
+static void es_encode(struct output *o, struct batch *b, const struct event *ev,
+                      const struct edits *edits)
 {
     size_t n;
 
@@ -195,7 +195,7 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
     reason[0] = '\0';
 
     if (i >= s->count)
-        return;                 /* more than were sent */
+        return; /* more than were sent */
     if (v == VERDICT_RETRY && r->retry.status == 0)
         r->retry = *e;
     if (v == VERDICT_REFUSED)
@@ -218,8 +218,10 @@ static struct answer with_items(struct request *r, bool whole)
     struct answer a = { .kind = ANSWER_ITEMS };
 
     if (r->retry.status != 0)
-        snprintf(r->why, sizeof(r->why), "%s did not take some events: %u %s: "
-                 "%s", r->host->name, r->retry.status, r->retry.type,
+        snprintf(r->why, sizeof(r->why),
+                 "%s did not take some events: %u %s: "
+                 "%s",
+                 r->host->name, r->retry.status, r->retry.type,
                  r->retry.reason);
     else if (!whole || n != r->send->count)
         snprintf(r->why, sizeof(r->why), "%s answered for %u of %u events",
@@ -240,11 +242,13 @@ static struct answer without_items(struct request *r,
     if (h->status == 0 || !h->complete)
         snprintf(r->why, sizeof(r->why), "%s: %s", r->host->name, h->why);
     else if (e->type[0] != '\0' || e->reason[0] != '\0')
-        snprintf(r->why, sizeof(r->why), "%s answered %u %s: %s",
-                 r->host->name, h->status, e->type, e->reason);
+        snprintf(r->why, sizeof(r->why), "%s answered %u %s: %s", r->host->name,
+                 h->status, e->type, e->reason);
     else
-        snprintf(r->why, sizeof(r->why), "%s answered %u and no verdicts: "
-                 "%.*s", r->host->name, h->status, (int)begin.len, begin.at);
+        snprintf(r->why, sizeof(r->why),
+                 "%s answered %u and no verdicts: "
+                 "%.*s",
+                 r->host->name, h->status, (int)begin.len, begin.at);
     if (h->complete && (h->status < 200 || h->status >= 300))
         a.kind = verdict_of_request(h->status, e);
     a.retry_after_ms = h->retry_after_ms;
@@ -279,7 +283,7 @@ static void on_done(struct http_post *p, const struct http_result *h)
         a = with_items(r, whole);
     else
         a = without_items(r, h);
-    if (a.kind != ANSWER_ITEMS)     /* items of an error page, say */
+    if (a.kind != ANSWER_ITEMS) /* items of an error page, say */
         batch_forget_verdicts(s->batch, s->first, s->count);
     unpack(r->output, r);
     if (r->packed.cap > PACKED_KEPT)
@@ -293,7 +297,7 @@ static void es_send(struct output *o, struct send *s)
     struct request *r = o->requests;
 
     while (r->send != NULL)
-        r++;                    /* there are as many as may be under way */
+        r++; /* there are as many as may be under way */
     r->send = s;
     r->retry = (struct answer_error){ 0 };
     r->host = hosts_next(o->hosts, uv_now(o->loop));

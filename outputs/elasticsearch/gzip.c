@@ -23,7 +23,7 @@ void gzip_free(struct gzip *z)
 void gzip_pack(struct gzip *z, struct span in, struct buf *out)
 {
     struct isal_zstream *s = &z->stream;
-    size_t room = in.len / 8 + 4 * KIB;     /* audit logs shrink to a tenth */
+    size_t room = in.len / 8 + 4 * KIB; /* audit logs shrink to a tenth */
 
     isal_deflate_init(s);
     s->level = 1;
@@ -38,7 +38,7 @@ void gzip_pack(struct gzip *z, struct span in, struct buf *out)
         s->next_out = (uint8_t *)buf_room(out, room);
         s->avail_out = (uint32_t)room;
         if (isal_deflate(s) != COMP_OK)
-            abort();            /* only for wrong arguments */
+            abort(); /* only for wrong arguments */
         out->len += room - s->avail_out;
     } while (s->internal_state.state != ZSTATE_END);
 }

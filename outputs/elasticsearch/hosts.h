@@ -9,9 +9,9 @@
 #include "agent/base/opt.h"
 
 struct host {
-    char *url;                  /* of the bulk endpoint */
-    char *name;                 /* for people: without credentials */
-    unsigned failures;          /* in a row */
+    char *url;         /* of the bulk endpoint */
+    char *name;        /* for people: without credentials */
+    unsigned failures; /* in a row */
     uint64_t down_until_ms;
 };
 

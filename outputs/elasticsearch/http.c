@@ -4,14 +4,14 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 
-#define CONNECT_TIMEOUT_MS  10000
+#define CONNECT_TIMEOUT_MS 10000
 /* curl copies a body through a buffer of this size, one send() for each. */
 #define UPLOAD_BYTES (128 * KIB)
 
 struct slot {
     struct http *http;
     CURL *easy;
-    struct http_post *post;         /* under way, or NULL */
+    struct http_post *post; /* under way, or NULL */
     char why[CURL_ERROR_SIZE];
 };
 
@@ -29,15 +29,15 @@ struct http {
     struct curl_slist *headers;
     struct slot *slots;
     unsigned nslots;
-    unsigned handles;               /* open libuv handles */
-    void (*closed)(void *arg);      /* set: closing */
+    unsigned handles;          /* open libuv handles */
+    void (*closed)(void *arg); /* set: closing */
     void *arg;
 };
 
 static void must(bool ok)
 {
     if (!ok)
-        abort();                    /* out of memory, or a wrong option */
+        abort(); /* out of memory, or a wrong option */
 }
 
 /* ---- what has ended ---- */
@@ -83,8 +83,7 @@ static void act(struct http *h, curl_socket_t fd, int events)
 
     if (h->closed != NULL)
         return;
-    must(curl_multi_socket_action(h->multi, fd, events, &running) ==
-         CURLM_OK);
+    must(curl_multi_socket_action(h->multi, fd, events, &running) == CURLM_OK);
     collect(h);
 }
 
@@ -259,7 +258,7 @@ static void make_headers(struct http *h, const struct http_conf *conf)
 {
     add_header(h, "Content-Type: application/x-ndjson");
     add_header(h, "Accept: application/json");
-    add_header(h, "Expect:");       /* no 100-continue: a round trip less */
+    add_header(h, "Expect:"); /* no 100-continue: a round trip less */
     if (conf->gzip)
         add_header(h, "Content-Encoding: gzip");
     if (conf->api_key != NULL) {
@@ -305,7 +304,7 @@ void http_post(struct http *h, struct http_post *p)
     struct slot *s = h->slots;
 
     while (s->post != NULL)
-        s++;                        /* the caller keeps to the number */
+        s++; /* the caller keeps to the number */
     s->post = p;
     s->why[0] = '\0';
     set_pointer(s->easy, CURLOPT_URL, p->url);

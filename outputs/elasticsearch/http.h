@@ -16,20 +16,20 @@
 struct http;
 
 struct http_conf {
-    const char *username;       /* basic authentication, or NULL */
+    const char *username; /* basic authentication, or NULL */
     const char *password;
-    const char *api_key;        /* "Authorization: ApiKey ...", or NULL */
-    const char *ca_file;        /* NULL: the system's */
-    bool gzip;                  /* bodies are gzip */
-    uint64_t timeout_ms;        /* of one request, from start to end */
-    unsigned slots;             /* requests at once */
+    const char *api_key; /* "Authorization: ApiKey ...", or NULL */
+    const char *ca_file; /* NULL: the system's */
+    bool gzip;           /* bodies are gzip */
+    uint64_t timeout_ms; /* of one request, from start to end */
+    unsigned slots;      /* requests at once */
 };
 
 struct http_result {
-    unsigned status;            /* 0: there was no answer */
-    bool complete;              /* the answer came whole */
-    uint64_t retry_after_ms;    /* 0: it did not say */
-    const char *why;            /* what failed; "" where nothing did */
+    unsigned status;         /* 0: there was no answer */
+    bool complete;           /* the answer came whole */
+    uint64_t retry_after_ms; /* 0: it did not say */
+    const char *why;         /* what failed; "" where nothing did */
 };
 
 struct http_post {
@@ -37,7 +37,7 @@ struct http_post {
     struct span body;
     void (*data)(struct http_post *p, const char *bytes, size_t n);
     void (*done)(struct http_post *p, const struct http_result *r);
-    bool fresh;                 /* on a new connection */
+    bool fresh; /* on a new connection */
 };
 
 /* `conf` is copied, with its secrets. */

@@ -27,14 +27,14 @@ enum answer_kind verdict_of_request(unsigned status,
     if (is_block(e))
         return ANSWER_BLOCKED;
     switch (status) {
-    case 413:               /* too large, after unpacking */
+    case 413: /* too large, after unpacking */
         return ANSWER_SPLIT;
-    case 400:               /* one bad neighbour spoils all; not so where it
+    case 400: /* one bad neighbour spoils all; not so where it
                                is not the server that says so */
         return e->type[0] != '\0' ? ANSWER_SPLIT : ANSWER_BLOCKED;
-    case 429:               /* busy, or for ever too large: both are met */
+    case 429: /* busy, or for ever too large: both are met */
         return ANSWER_BUSY;
-    default:                /* redirects, 401, 403, 404, 5xx: none drops */
+    default: /* redirects, 401, 403, 404, 5xx: none drops */
         return ANSWER_BLOCKED;
     }
 }

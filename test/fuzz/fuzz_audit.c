@@ -66,8 +66,7 @@ static size_t depth_at_most(struct span s)
 
 static bool lies_in(struct span inner, struct span outer)
 {
-    return inner.at >= outer.at &&
-           inner.at + inner.len <= outer.at + outer.len;
+    return inner.at >= outer.at && inner.at + inner.len <= outer.at + outer.len;
 }
 
 static void check_places(const struct event *ev, struct span line)
@@ -123,8 +122,8 @@ static void check_known(int which)
     if (which != 0)
         return;
     assert(span_is(ev.field[EVENT_LEVEL], "\"Metadata\""));
-    assert(span_is(ev.field[EVENT_USER],
-                   "{\"username\":\"jai\",\"n\":[1,{}]}"));
+    assert(
+        span_is(ev.field[EVENT_USER], "{\"username\":\"jai\",\"n\":[1,{}]}"));
     assert(span_is(ev.field[EVENT_USER_USERNAME], "\"jai\""));
     assert(ev.field[EVENT_ANNOTATIONS].at == NULL);
 }

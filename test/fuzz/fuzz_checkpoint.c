@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned char hash[SHA256_SIZE];
     char hex[SHA256_HEX_SIZE];
     struct buf text = { 0 };
-    char *own = xmalloc(size);          /* reading on behind it is seen */
+    char *own = xmalloc(size); /* reading on behind it is seen */
 
     memcpy(own, data, size);
     parse(span(own, size));

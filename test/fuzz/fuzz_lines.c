@@ -31,7 +31,7 @@ static unsigned rotations;
 
 /* What has to come out: each line as len, hash, kind; as text. */
 static struct buf want, have;
-static struct buf partial;      /* what the live file ends with */
+static struct buf partial; /* what the live file ends with */
 static uint64_t want_holes;
 
 static void note(struct buf *to, enum cursor_what what, uint64_t len,
@@ -55,9 +55,11 @@ static void line_ends(bool is_torn)
     }
     if (!is_torn || s.len > 0) {
         sha256_of(s, hash);
-        note(&want, s.len > MAX_LINE ? CURSOR_LONG
-                    : is_torn        ? CURSOR_TORN
-                                     : CURSOR_LINE, s.len, hash);
+        note(&want,
+             s.len > MAX_LINE ? CURSOR_LONG
+             : is_torn        ? CURSOR_TORN
+                              : CURSOR_LINE,
+             s.len, hash);
     }
     partial.len = 0;
 }
@@ -208,7 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     start();
     play(data, size);
-    rotate();                   /* so that everything is final */
+    rotate(); /* so that everything is final */
     read_all();
     assert(want.len == have.len);
     assert(want.len == 0 || memcmp(want.at, have.at, want.len) == 0);

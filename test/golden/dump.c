@@ -21,8 +21,8 @@ static const char *const names[EVENT_NFIELDS] = {
 #undef X
 };
 
-static void add_place(struct buf *out, const struct event *ev,
-                      const char *of, const char *name, struct span s)
+static void add_place(struct buf *out, const struct event *ev, const char *of,
+                      const char *name, struct span s)
 {
     if (s.at != NULL)
         buf_printf(out, "\"%s%s%s\":[%td,%zu],", of, of[0] != '\0' ? "." : "",

@@ -122,8 +122,9 @@ TEST(a_fixed_index_is_the_same_at_all_times)
 TEST(good_index_patterns_are_taken)
 {
     static const char *const good[] = {
-        "a", "auditing-%Y.%m.%d", "audit", "%Y", "%H%d%m%Y", "1", "a_b-c+d",
-        "k8s.audit", "\xc3\xa9t\xc3\xa9",
+        "a",       "auditing-%Y.%m.%d", "audit",
+        "%Y",      "%H%d%m%Y",          "1",
+        "a_b-c+d", "k8s.audit",         "\xc3\xa9t\xc3\xa9",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -138,33 +139,15 @@ TEST(bad_index_patterns_are_refused_with_a_reason)
         const char *index;
         const char *why;
     } bad[] = {
-        { "", "empty" },
-        { "-a", "begin" },
-        { "_a", "begin" },
-        { "+a", "begin" },
-        { ".a", "begin" },
-        { "..", "begin" },
-        { "Audit", "lower case" },
-        { "a\tb", "hold" },
-        { "a b", "hold" },
-        { "a/b", "hold" },
-        { "a\\b", "hold" },
-        { "a*", "hold" },
-        { "a?", "hold" },
-        { "a\"b", "hold" },
-        { "a<b", "hold" },
-        { "a>b", "hold" },
-        { "a|b", "hold" },
-        { "a,b", "hold" },
-        { "a#b", "hold" },
-        { "a:b", "hold" },
-        { "a-%", "%" },
-        { "a-%y", "%" },
-        { "a-%Y.%M", "%" },
-        { "a-%s", "%" },
-        { "a-%%", "%" },
-        { "a-%-d", "%" },
-        { "a\nb", "hold" },
+        { "", "empty" },           { "-a", "begin" },  { "_a", "begin" },
+        { "+a", "begin" },         { ".a", "begin" },  { "..", "begin" },
+        { "Audit", "lower case" }, { "a\tb", "hold" }, { "a b", "hold" },
+        { "a/b", "hold" },         { "a\\b", "hold" }, { "a*", "hold" },
+        { "a?", "hold" },          { "a\"b", "hold" }, { "a<b", "hold" },
+        { "a>b", "hold" },         { "a|b", "hold" },  { "a,b", "hold" },
+        { "a#b", "hold" },         { "a:b", "hold" },  { "a-%", "%" },
+        { "a-%y", "%" },           { "a-%Y.%M", "%" }, { "a-%s", "%" },
+        { "a-%%", "%" },           { "a-%-d", "%" },   { "a\nb", "hold" },
     };
     char name[300];
 

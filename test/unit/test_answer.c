@@ -6,8 +6,8 @@
 #include "outputs/elasticsearch/answer.h"
 #include "test/unit/unit.h"
 
-static struct buf told;         /* one line for each item */
-static uint32_t expected;       /* number of the next item */
+static struct buf told;   /* one line for each item */
+static uint32_t expected; /* number of the next item */
 
 static void on_item(void *arg, uint32_t i, const struct answer_error *e)
 {
@@ -151,12 +151,27 @@ TEST(an_error_may_be_a_string)
 TEST(what_is_no_json_object_is_not_whole)
 {
     static const char *const bad[] = {
-        "", " ", "Unauthorized", "<html><body>502 Bad Gateway</body></html>",
-        "[]", "[{\"create\":{\"status\":201}}]", "201", "true", "null",
-        "\"x\"", "{", "}", "{\"items\":[", "{\"items\":[}",
-        "{\"items\":[]}x", "{\"items\":[]}{}", "{\"items\":[]} 1",
+        "",
+        " ",
+        "Unauthorized",
+        "<html><body>502 Bad Gateway</body></html>",
+        "[]",
+        "[{\"create\":{\"status\":201}}]",
+        "201",
+        "true",
+        "null",
+        "\"x\"",
+        "{",
+        "}",
+        "{\"items\":[",
+        "{\"items\":[}",
+        "{\"items\":[]}x",
+        "{\"items\":[]}{}",
+        "{\"items\":[]} 1",
         "{\"items\":[]}null",
-        "HTTP/1.1 200 OK\r\n\r\n{}", "\x1f\x8b\x08", "{\"a\":tru}",
+        "HTTP/1.1 200 OK\r\n\r\n{}",
+        "\x1f\x8b\x08",
+        "{\"a\":tru}",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -254,8 +269,11 @@ TEST(nesting_without_end_is_refused)
     size_t n = 1000000;
     char *bomb = xmalloc(n);
     static const char *const heads[] = {
-        "", "{\"items\":", "{\"items\":[{\"create\":{\"error\":",
-        "{\"error\":", "{\"x\":",
+        "",
+        "{\"items\":",
+        "{\"items\":[{\"create\":{\"error\":",
+        "{\"error\":",
+        "{\"x\":",
     };
 
     memset(bomb, '[', n);
@@ -340,8 +358,9 @@ TEST(long_texts_are_cut)
 TEST(a_status_that_is_no_status_settles_nothing)
 {
     static const char *const odd[] = {
-        "\"201\"", "null", "true", "[201]", "{\"status\":201}", "-201",
-        "20", "2e2", "201000", "99999999999999999999", "0.201", "-1",
+        "\"201\"", "null", "true", "[201]",  "{\"status\":201}",
+        "-201",    "20",   "2e2",  "201000", "99999999999999999999",
+        "0.201",   "-1",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
@@ -371,8 +390,8 @@ TEST(an_item_without_status_has_none)
 /* One that is no object must not let the next one take its place. */
 TEST(an_item_that_is_no_object_counts_or_breaks)
 {
-    static const char *const odd[] = { "1", "null", "\"x\"", "true", "[]",
-                                       "[201]", "0.5" };
+    static const char *const odd[] = { "1",  "null",  "\"x\"", "true",
+                                       "[]", "[201]", "0.5" };
 
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         char text[128];

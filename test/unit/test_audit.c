@@ -204,11 +204,14 @@ TEST(another_object_is_no_event)
         { "{\"level\":\"x\",\"auditID\":\"x\"}", "stage" },
         { "{\"stage\":\"x\",\"auditID\":\"x\"}", "level" },
         { "{\"apiVersion\":\"v1\",\"level\":\"\",\"auditID\":\"\","
-          "\"stage\":\"\"}", "apiVersion" },
+          "\"stage\":\"\"}",
+          "apiVersion" },
         { "{\"apiVersion\":null,\"level\":\"\",\"auditID\":\"\","
-          "\"stage\":\"\"}", "apiVersion" },
+          "\"stage\":\"\"}",
+          "apiVersion" },
         { "{\"apiVersion\":\"audit.k8s.iox/v1\",\"level\":\"\","
-          "\"auditID\":\"\",\"stage\":\"\"}", "apiVersion" },
+          "\"auditID\":\"\",\"stage\":\"\"}",
+          "apiVersion" },
         { "{\"items\":[{\"level\":\"\",\"auditID\":\"\",\"stage\":\"\"}]}",
           "level" },
     };

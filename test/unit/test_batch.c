@@ -180,8 +180,8 @@ TEST(what_is_settled_goes_and_the_rest_keeps_order_and_bytes)
         }
         for (unsigned i = 0; i < 8; i++) {
             if (settled >> i & 1)
-                batch_verdict(&b, i, i % 2 ? VERDICT_DELIVERED
-                                           : VERDICT_REFUSED, 0, "x");
+                batch_verdict(
+                    &b, i, i % 2 ? VERDICT_DELIVERED : VERDICT_REFUSED, 0, "x");
             else if (i % 3 == 0)
                 batch_verdict(&b, i, VERDICT_RETRY, 429, NULL);
         }
@@ -191,8 +191,8 @@ TEST(what_is_settled_goes_and_the_rest_keeps_order_and_bytes)
 
             if (settled >> i & 1)
                 continue;
-            snprintf(line, sizeof(line), "h%u%.*s\nd%u\n", i, (int)i,
-                     "-------", i);
+            snprintf(line, sizeof(line), "h%u%.*s\nd%u\n", i, (int)i, "-------",
+                     i);
             is(batch_item_bytes(&b, n), line);
             strcat(want, line);
             snprintf(line, sizeof(line), "d%u", i);
@@ -248,16 +248,16 @@ TEST(bytes_are_given_away_and_taken_again)
     EQ(1, buffers.n);
     OK(b.bytes.at == NULL && b.bytes.cap == 0);
     EQ(3, b.n);
-    batch_give_bytes(&b, &buffers);     /* there is nothing more to give */
+    batch_give_bytes(&b, &buffers); /* there is nothing more to give */
     EQ(1, buffers.n);
     batch_take_bytes(&b, &buffers);
     OK(b.bytes.at == at);
     EQ(0, b.bytes.len);
     EQ(0, buffers.n);
-    batch_take_bytes(&b, &buffers);     /* it has some */
+    batch_take_bytes(&b, &buffers); /* it has some */
     OK(b.bytes.at == at);
     batch_free(&b);
-    batch_take_bytes(&b, &buffers);     /* there are none */
+    batch_take_bytes(&b, &buffers); /* there are none */
     OK(b.bytes.at == NULL);
     batch_buffers_free(&buffers);
 }
@@ -275,7 +275,7 @@ TEST(no_more_buffers_are_kept_than_there_is_room_for)
     }
     batch_buffers_free(&buffers);
     EQ(0, buffers.n);
-    buf_room(&b.bytes, 10000);          /* a large one goes to the system */
+    buf_room(&b.bytes, 10000); /* a large one goes to the system */
     batch_give_bytes(&b, &buffers);
     EQ(0, buffers.n);
     OK(b.bytes.at == NULL);

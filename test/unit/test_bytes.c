@@ -94,8 +94,7 @@ TEST(a_span_is_compared_by_length_and_bytes)
 TEST(quotes_backslashes_and_controls_are_escaped)
 {
     json_of(SPAN("a\"b\\c"), "a\\\"b\\\\c");
-    json_of(span("\0\n\t\x1f\x7f", 5),
-            "\\u0000\\u000a\\u0009\\u001f\\u007f");
+    json_of(span("\0\n\t\x1f\x7f", 5), "\\u0000\\u000a\\u0009\\u001f\\u007f");
     json_of(SPAN("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7"),
             "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7");
 }

@@ -150,7 +150,7 @@ TEST(every_cut_and_everything_added_is_noticed)
     buf_room(&text, len);
     buf_add(&text, text.at, len);
     damaged(span(text.at, text.len));
-    memset(text.at, 0, len);            /* what a crash may leave of a file */
+    memset(text.at, 0, len); /* what a crash may leave of a file */
     damaged(span(text.at, len));
     buf_free(&text);
     checkpoint_free(&c);

@@ -105,7 +105,7 @@ TEST(a_time_that_is_cut_anywhere_is_refused)
     static const char whole[] = "2026-11-23T17:00:03.406123+05:30";
 
     for (size_t n = 0; n < sizeof(whole) - 1; n++) {
-        char *exact = xmalloc(n);       /* a byte too far would be seen */
+        char *exact = xmalloc(n); /* a byte too far would be seen */
 
         memcpy(exact, whole, n);
         EQ(CLOCK_NO_TIME, clock_parse(span(exact, n)));
@@ -138,7 +138,7 @@ TEST(a_day_that_its_month_does_not_have_is_refused)
 
 TEST(the_calendar_is_right_for_ten_thousand_years)
 {
-    int64_t day = -719528;      /* 0000-01-01 */
+    int64_t day = -719528; /* 0000-01-01 */
     int y = 0;
     unsigned m = 1, d = 1;
 
@@ -156,7 +156,7 @@ TEST(the_calendar_is_right_for_ten_thousand_years)
             y += m == 1;
         }
     }
-    EQ(2932897, day);           /* 10000-01-01 */
+    EQ(2932897, day); /* 10000-01-01 */
 }
 
 TEST(leap_days_are_where_they_belong)

@@ -243,7 +243,7 @@ TEST(several_rotations_between_two_looks_lose_nothing)
     move("audit.log", T1);
     add("audit.log", "4\n");
     move("audit.log", T2);
-    move(T2, T3);               /* and one that was renamed meanwhile */
+    move(T2, T3); /* and one that was renamed meanwhile */
     add("audit.log", "5\n");
     EQ_STR("2|3|4|5|", rest());
     stop();
@@ -380,7 +380,7 @@ TEST(a_clock_that_is_set_back_does_not_change_the_order)
     add("audit.log", "2\n");
     start();
     is_line("1", 0);
-    move("audit.log", T1);      /* an earlier name than the one we are at */
+    move("audit.log", T1); /* an earlier name than the one we are at */
     add("audit.log", "3\n");
     EQ_STR("2|3|", rest());
     stop();
@@ -459,7 +459,8 @@ TEST(nul_bytes_before_a_line_are_passed_and_counted)
     is_end();
     EQ(3, c.hole_bytes);
     EQ(5, cursor_place(&c));
-    add_span("audit.log", SPAN("\0\0" "2\n"));
+    add_span("audit.log", SPAN("\0\0"
+                               "2\n"));
     is_line("2", 7);
     EQ(5, c.hole_bytes);
     is_end();
@@ -468,7 +469,7 @@ TEST(nul_bytes_before_a_line_are_passed_and_counted)
 
 TEST(a_large_hole_is_jumped_over)
 {
-    uint64_t hole = UINT64_C(1) << 36;      /* reading it would take long */
+    uint64_t hole = UINT64_C(1) << 36; /* reading it would take long */
 
     prepare();
     add("audit.log", "1\n");
@@ -613,8 +614,18 @@ static void is_long(size_t n, uint64_t offset)
 TEST(lines_at_the_sizes_of_the_buffer_are_whole)
 {
     const size_t sizes[] = {
-        0, 1, PIECE - 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE - 2,
-        2 * PIECE - 1, 2 * PIECE, 2 * PIECE + 1, MIB - 1, MIB,
+        0,
+        1,
+        PIECE - 2,
+        PIECE - 1,
+        PIECE,
+        PIECE + 1,
+        2 * PIECE - 2,
+        2 * PIECE - 1,
+        2 * PIECE,
+        2 * PIECE + 1,
+        MIB - 1,
+        MIB,
     };
 
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -689,9 +700,9 @@ TEST(a_line_at_the_limit_is_whole_and_one_above_is_long)
 
 TEST(a_long_line_has_its_length_and_hash)
 {
-    const size_t sizes[] = { 65537,      PIECE - 1,     PIECE,
-                                    PIECE + 1,  65536 + PIECE, 2 * PIECE,
-                                    3 * PIECE - 1, 5 * MIB + 17 };
+    const size_t sizes[] = { 65537,         PIECE - 1,     PIECE,
+                             PIECE + 1,     65536 + PIECE, 2 * PIECE,
+                             3 * PIECE - 1, 5 * MIB + 17 };
     uint64_t offset = 7;
 
     prepare();

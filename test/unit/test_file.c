@@ -15,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static unsigned calls;          /* of those below, since fault() */
-static unsigned die_at;         /* the process ends before that one; 0: never */
+static unsigned calls;  /* of those below, since fault() */
+static unsigned die_at; /* the process ends before that one; 0: never */
 static unsigned fail_at;
 static int fail_with;
-static size_t write_most;       /* bytes at once; 0: all */
-static unsigned interrupts;     /* EINTRs to come */
+static size_t write_most;   /* bytes at once; 0: all */
+static unsigned interrupts; /* EINTRs to come */
 
 static bool goes_wrong(void)
 {
@@ -150,7 +150,7 @@ TEST(a_crash_at_any_step_leaves_one_file_whole)
         if (pid == 0) {
             no_faults();
             die_at = step;
-            write_most = 2;         /* and a write may be half done */
+            write_most = 2; /* and a write may be half done */
             replace("x", "three");
             _exit(1);
         }

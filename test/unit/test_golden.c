@@ -15,7 +15,7 @@ static const char *const field_names[EVENT_NFIELDS] = {
     EVENT_FIELDS(X)
 #undef X
 #define X(of, name, key) [EVENT_##of##_##name] = key,
-    EVENT_MEMBERS(X)
+        EVENT_MEMBERS(X)
 #undef X
 };
 
@@ -25,7 +25,7 @@ static const enum event_field field_of[EVENT_NFIELDS] = {
     EVENT_FIELDS(X)
 #undef X
 #define X(of, name, key) [EVENT_##of##_##name] = EVENT_##of,
-    EVENT_MEMBERS(X)
+        EVENT_MEMBERS(X)
 #undef X
 };
 
@@ -39,10 +39,10 @@ static bool listed[EVENT_NFIELDS];
 static bool has_run, was_refused;
 static unsigned ran;
 
-#define BAD(...)                                            \
-    do {                                                    \
-        fprintf(stderr, "\"%s\": ", name);                  \
-        FAIL(__VA_ARGS__);                                  \
+#define BAD(...)                           \
+    do {                                   \
+        fprintf(stderr, "\"%s\": ", name); \
+        FAIL(__VA_ARGS__);                 \
     } while (0)
 
 /* <<ff fe>> and <<3*ab>> */
@@ -51,8 +51,8 @@ static void add_marked(struct span s, struct buf *out)
     const char *star = memchr(s.at, '*', s.len);
     char text[3] = "";
 
-    if (star != NULL && star > s.at && strspn(s.at, "0123456789") ==
-                                           (size_t)(star - s.at)) {
+    if (star != NULL && star > s.at &&
+        strspn(s.at, "0123456789") == (size_t)(star - s.at)) {
         for (long n = atol(s.at); n > 0; n--)
             buf_add(out, star + 1, s.len - (size_t)(star + 1 - s.at));
         return;
@@ -68,10 +68,9 @@ static void expand(struct span s, struct buf *out)
     out->len = 0;
     while (s.len > 0) {
         const char *open = memmem(s.at, s.len, "<<", 2);
-        const char *end = open != NULL
-                              ? memmem(open, s.len - (size_t)(open - s.at),
-                                       ">>", 2)
-                              : NULL;
+        const char *end =
+            open != NULL ? memmem(open, s.len - (size_t)(open - s.at), ">>", 2)
+                         : NULL;
 
         if (end == NULL) {
             buf_add_span(out, s);

@@ -58,8 +58,9 @@ static void stop(void)
 
 TEST(what_is_packed_is_unpacked)
 {
-    static const size_t sizes[] = { 1, 2, 100, 4095, 4096, 65535, 65536,
-                                    1000000 };
+    static const size_t sizes[] = {
+        1, 2, 100, 4095, 4096, 65535, 65536, 1000000
+    };
 
     start();
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {

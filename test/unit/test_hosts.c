@@ -112,13 +112,16 @@ TEST(a_single_host_is_always_taken)
 TEST(urls_are_checked)
 {
     static const char *const good[] = {
-        "http://a", "https://a:9200", "http://[::1]:9200/", "http://a/prefix",
+        "http://a",
+        "https://a:9200",
+        "http://[::1]:9200/",
+        "http://a/prefix",
     };
     static const char *const bad[] = {
-        "",           "a:9200",        "ftp://a",        "HTTP://a",
-        "http:/a",    "http://",       "http:///x",      "http://:9200",
-        "http://u@a", "http://u:p@a",  "http://a/?x=y",  "http://a/#x",
-        "http://a b", "http://a\n",    "http://a/_bulk?",
+        "",           "a:9200",       "ftp://a",         "HTTP://a",
+        "http:/a",    "http://",      "http:///x",       "http://:9200",
+        "http://u@a", "http://u:p@a", "http://a/?x=y",   "http://a/#x",
+        "http://a b", "http://a\n",   "http://a/_bulk?",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {

@@ -208,8 +208,8 @@ TEST(the_guard_is_what_lies_just_before)
     EQ(IDENTITY_GUARD_MAX, g.len);
     OK(guard_holds(fd, 900, &g));
     OK(!guard_holds(fd, 899, &g));
-    text[900] = '!';            /* behind it */
-    text[643] = '!';            /* too far before it */
+    text[900] = '!'; /* behind it */
+    text[643] = '!'; /* too far before it */
     write_file("a", text);
     OK(guard_holds(fd, 900, &g));
     text[644] = '!';

@@ -82,8 +82,8 @@ TEST(the_better_name_wins_if_it_holds_a_time)
 
 TEST(what_is_no_object_is_refused_with_a_reason)
 {
-    static const char *const bad[] = { "", "[]", "1", "\"x\"", "{", "{}{}",
-                                       "text" };
+    static const char *const bad[] = { "",  "[]",   "1",   "\"x\"",
+                                       "{", "{}{}", "text" };
 
     start();
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

@@ -21,8 +21,7 @@ TEST(an_event_becomes_a_line)
     EQ_SPAN(SPAN("{\"b\":2,\"a\":1}\n"), batch_item_bytes(&b, 1));
     EQ_SPAN(SPAN("\n"), batch_item_bytes(&b, 2));
     EQ_SPAN(SPAN("{\"b\":2,\"a\":1}"), batch_item_doc(&b, 1));
-    EQ_SPAN(SPAN("{\"a\":1}\n{\"b\":2,\"a\":1}\n\n"),
-            batch_bytes_of(&b, 0, 3));
+    EQ_SPAN(SPAN("{\"a\":1}\n{\"b\":2,\"a\":1}\n\n"), batch_bytes_of(&b, 0, 3));
     batch_free(&b);
     edits_free(&edits);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/base/log.h"
 #include "agent/base/clock.h"
+#include "agent/base/log.h"
 #include "test/unit/unit.h"
 
 #include <unistd.h>
@@ -76,16 +76,16 @@ TEST(control_characters_cannot_break_a_line_or_a_terminal)
 {
     listen();
     log_info("agent", "a\nb\r\t\x1b[31m\x7f z");
-    EQ_STR("info agent: a\\x0ab\\x0d\\x09\\x1b[31m\\x7f z\n",
-           rest_of(heard()));
+    EQ_STR("info agent: a\\x0ab\\x0d\\x09\\x1b[31m\\x7f z\n", rest_of(heard()));
 }
 
 TEST(c1_controls_are_escaped)
 {
     listen();
-    log_info("agent", "%s", "\xc2\x9b" "31m \xc2\x85 \xc2\xa9");
-    EQ_STR("info agent: \\xc2\\x9b31m \\xc2\\x85 \xc2\xa9\n",
-           rest_of(heard()));
+    log_info("agent", "%s",
+             "\xc2\x9b"
+             "31m \xc2\x85 \xc2\xa9");
+    EQ_STR("info agent: \\xc2\\x9b31m \\xc2\\x85 \xc2\xa9\n", rest_of(heard()));
 }
 
 TEST(bytes_that_are_not_utf8_are_escaped)

@@ -10,8 +10,8 @@
 static uv_loop_t loop;
 static struct saver *s;
 static int dir;
-static int value;               /* what the next print() gives */
-static int answer;              /* of print() */
+static int value;  /* what the next print() gives */
+static int answer; /* of print() */
 static unsigned prints, saves, hurried_saves, closes;
 
 static int print(void *arg, struct buf *text, struct err *e)
@@ -80,7 +80,7 @@ TEST(the_first_touch_is_written_at_once)
     start();
     value = 1;
     saver_touch(s);
-    EQ(0, saves);               /* never from within */
+    EQ(0, saves); /* never from within */
     run_until(&saves, 1);
     EQ(0, hurried_saves);
     holds("cp", "1");
@@ -116,7 +116,7 @@ TEST(who_hurries_does_not_wait)
     saver_touch(s);
     run_until(&saves, 1);
     value = 2;
-    saver_touch(s);             /* would wait a while */
+    saver_touch(s); /* would wait a while */
     EQ(1, prints);
     OK(!saver_is_hurrying(s));
     saver_hurry(s);
@@ -164,7 +164,7 @@ TEST(a_write_that_fails_is_not_told_as_saved)
     EQ(0, mkdirat(dir, "cp.new", 0700));
     value = 1;
     saver_hurry(s);
-    stop();                     /* which tries once more, and gives up */
+    stop(); /* which tries once more, and gives up */
     EQ(0, saves);
 }
 
@@ -174,7 +174,7 @@ TEST(a_write_that_failed_is_made_up_for)
     EQ(0, mkdirat(dir, "cp.new", 0700));
     value = 1;
     saver_hurry(s);
-    while (prints < 2) {        /* a second later at most */
+    while (prints < 2) { /* a second later at most */
         uv_run(&loop, UV_RUN_ONCE);
         unlinkat(dir, "cp.new", AT_REMOVEDIR);
     }

@@ -145,8 +145,11 @@ TEST(space_may_stand_anywhere)
 TEST(keys_may_come_in_any_order)
 {
     static const char *const member[] = {
-        "\"level\":1", "\"verb\":2", "\"user\":{\"groups\":4,\"username\":3}",
-        "\"requestObject\":5", "\"other\":{\"level\":6,\"username\":7}",
+        "\"level\":1",
+        "\"verb\":2",
+        "\"user\":{\"groups\":4,\"username\":3}",
+        "\"requestObject\":5",
+        "\"other\":{\"level\":6,\"username\":7}",
     };
 
     for (unsigned order = 0; order < 3125; order++) {
@@ -290,14 +293,54 @@ TEST(an_empty_object_is_an_object)
 TEST(what_is_no_object_is_refused)
 {
     static const char *const bad[] = {
-        "", " ", "null", "true", "false", "1", "-1.5", "\"level\"", "[]",
-        "[{\"level\":1}]", "nul", "{", "}", "[", "]", ",", ":", "\"",
-        "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}", "{'a':1}",
-        "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":1e}",
-        "{\"a\":NaN}", "{\"a\":tru}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}",
-        "{\"a\":\"\t\"}", "{\"a\":1 \"b\":2}", "{\"a\":[1,]}", "{\"a\":[}",
-        "{\"a\":{]}", "{1:2}", "{null:2}", "{\"a\":1}}", "{\"a\":1},",
-        "{\"a\":1}]", "/* */{}", "// {}", "{}//", "klog text", "\xef\xbb\xbf{}",
+        "",
+        " ",
+        "null",
+        "true",
+        "false",
+        "1",
+        "-1.5",
+        "\"level\"",
+        "[]",
+        "[{\"level\":1}]",
+        "nul",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "{a:1}",
+        "{'a':1}",
+        "{\"a\":01}",
+        "{\"a\":1.}",
+        "{\"a\":.5}",
+        "{\"a\":+1}",
+        "{\"a\":1e}",
+        "{\"a\":NaN}",
+        "{\"a\":tru}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\u12g4\"}",
+        "{\"a\":\"\t\"}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":[1,]}",
+        "{\"a\":[}",
+        "{\"a\":{]}",
+        "{1:2}",
+        "{null:2}",
+        "{\"a\":1}}",
+        "{\"a\":1},",
+        "{\"a\":1}]",
+        "/* */{}",
+        "// {}",
+        "{}//",
+        "klog text",
+        "\xef\xbb\xbf{}",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -308,9 +351,17 @@ TEST(what_is_no_object_is_refused)
 TEST(two_values_in_a_line_are_refused)
 {
     static const char *const bad[] = {
-        "{} {}",       "{}{}",        "{\"a\":1}{\"b\":2}", "{} []",
-        "{} null",     "{} true ",    "{} 1 ",              "{} \"a\"",
-        "{\"a\":1}\t1\t", "{} {\"level\":1,\"verb\":2,",    "{}{",
+        "{} {}",
+        "{}{}",
+        "{\"a\":1}{\"b\":2}",
+        "{} []",
+        "{} null",
+        "{} true ",
+        "{} 1 ",
+        "{} \"a\"",
+        "{\"a\":1}\t1\t",
+        "{} {\"level\":1,\"verb\":2,",
+        "{}{",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -322,10 +373,12 @@ TEST(two_values_in_a_line_are_refused)
 TEST(the_beginning_of_a_second_value_is_refused)
 {
     static const char *const bad[] = {
-        "{}1",     "{} -",      "{}0",       "{} 1.5",    "{} 1e",
-        "{} \"a",  "{}\"",      "{} \"a\\",  "{} t",      "{} tru",
-        "{} null", "{} true",   "{} false",  "{} fals",   "{} n",
-        "{} /",    "{} \"\xff", "{\"level\":1,\"verb\":2}12",
+        "{}1",      "{} -",      "{}0",
+        "{} 1.5",   "{} 1e",     "{} \"a",
+        "{}\"",     "{} \"a\\",  "{} t",
+        "{} tru",   "{} null",   "{} true",
+        "{} false", "{} fals",   "{} n",
+        "{} /",     "{} \"\xff", "{\"level\":1,\"verb\":2}12",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -338,7 +391,9 @@ TEST(a_nul_inside_is_refused)
     refused(span("{\"a\":\"b\0c\"}", 11));
     refused(span("{\"a\"\0:1}", 8));
     refused(span("{\"level\"\0:1}", 12));
-    refused(span("{\"level\":\0" "1}", 12));
+    refused(span("{\"level\":\0"
+                 "1}",
+                 12));
     refused(span("\0{}", 3));
     refused(span("{}\0", 3));
     refused(span("\0\0\0\0", 4));
@@ -372,8 +427,7 @@ TEST(nesting_is_allowed_up_to_the_limit)
 
 TEST(deeper_nesting_is_refused_as_a_limit)
 {
-    EQ(ERR_LIMIT, scan(nested(SCAN_MAX_DEPTH + 1, "{\"a\":", "1",
-                                    "}")));
+    EQ(ERR_LIMIT, scan(nested(SCAN_MAX_DEPTH + 1, "{\"a\":", "1", "}")));
     HAS(scan_why(s), "deep");
     refused(nested(SCAN_MAX_DEPTH + 1, "{\"a\":", "1", "}"));
     refused(nested(1000000, "{\"user\":", "", ""));

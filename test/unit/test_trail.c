@@ -40,7 +40,7 @@ static void move(const char *from, const char *to)
     EQ(0, rename(path(from), path(to)));
 }
 
-static void delete(const char *name)
+static void delete (const char *name)
 {
     EQ(0, unlink(path(name)));
 }
@@ -165,7 +165,8 @@ TEST(numbered_siblings_count_down_to_the_live_file)
     start();
     EQ_STR("audit.log.12 audit.log.11 audit.log.10 audit.log.9 audit.log.8 "
            "audit.log.7 audit.log.6 audit.log.5 audit.log.4 audit.log.3 "
-           "audit.log.2 audit.log.1 audit.log", chain());
+           "audit.log.2 audit.log.1 audit.log",
+           chain());
     stop();
 }
 
@@ -189,7 +190,7 @@ TEST(a_sibling_of_the_api_server_is_final_at_once)
     EQ_STR("audit.log", chain());
     move("audit.log", T1);
     trail_look(t);
-    EQ_STR(T1, chain());        /* nothing has come after it yet */
+    EQ_STR(T1, chain()); /* nothing has come after it yet */
     write_file("audit.log", "2\n");
     trail_look(t);
     EQ_STR(T1 " audit.log", chain());
@@ -265,8 +266,8 @@ TEST(a_file_is_held_while_a_reader_is_before_it)
     write_file("audit.log", "3\n");
     start();
     first = file_ref(trail_oldest(t));
-    delete(T1);
-    delete(T2);
+    delete (T1);
+    delete (T2);
     trail_look(t);
     EQ_STR(T1 " " T2 " audit.log", chain());
     EQ(2, pread(file_fd(trail_after(first)), text, sizeof(text), 0));
@@ -292,7 +293,7 @@ TEST(a_rotated_file_is_held_although_nobody_waits)
     write_file("audit.log", "2\n");
     while (trail_newest(t) == first)
         OK(uv_run(&loop, UV_RUN_ONCE) != 0);
-    delete("audit.log");
+    delete ("audit.log");
     write_file("audit.log", "3\n");
     trail_look(t);
     second = trail_after(first);
@@ -313,10 +314,10 @@ TEST(a_file_without_name_and_reader_is_let_go)
     write_file("audit.log", "3\n");
     start();
     second = file_ref(trail_after(trail_oldest(t)));
-    delete(T1);
+    delete (T1);
     trail_look(t);
     OK(trail_oldest(t) == second);
-    delete(T2);
+    delete (T2);
     trail_look(t);
     OK(trail_oldest(t) == second);
     file_unref(second);
@@ -332,7 +333,7 @@ TEST(a_deleted_live_file_is_kept_until_the_next_one_is_there)
     write_file("audit.log", "1\n");
     start();
     f = file_ref(trail_newest(t));
-    delete("audit.log");
+    delete ("audit.log");
     trail_look(t);
     OK(trail_newest(t) == f);
     OK(trail_oldest(t) == f && file_fd(f) >= 0);
@@ -352,7 +353,7 @@ TEST(what_is_no_regular_file_is_not_a_log)
     EQ(0, symlink("/dev/zero", path(T2)));
     start();
     OK(trail_oldest(t) == NULL);
-    delete("audit.log");
+    delete ("audit.log");
     write_file("audit.log", "1\n");
     trail_look(t);
     EQ_STR("audit.log", chain());
@@ -367,7 +368,7 @@ TEST(a_link_to_a_log_is_followed)
     start();
     OK(trail_newest(t) != NULL);
     write_file("new", "2\n");
-    delete("audit.log");
+    delete ("audit.log");
     EQ(0, symlink("new", path("audit.log")));
     trail_look(t);
     OK(trail_newest(t) != NULL);
@@ -419,7 +420,7 @@ TEST(a_copy_is_found_where_the_file_itself_is_gone)
     EQ_STR("audit.log.1", name_of(trail_find(t, &id)));
     move("original", T1);
     trail_look(t);
-    EQ_STR(T1, name_of(trail_find(t, &id)));    /* rather than a copy */
+    EQ_STR(T1, name_of(trail_find(t, &id))); /* rather than a copy */
     stop();
 }
 
@@ -435,7 +436,7 @@ TEST(an_inode_that_is_used_again_is_not_taken_for_the_passed_file)
     for (int i = 0; i < 1000; i++) {
         struct stat st;
 
-        delete(T1);
+        delete (T1);
         write_file(T1, "another first line\n");
         EQ(0, stat(path(T1), &st));
         if (st.st_ino != id.ino)
@@ -466,7 +467,7 @@ TEST(a_passed_file_keeps_its_inode_as_long_as_it_has_a_name)
         snprintf(name, sizeof(name), "audit-2026-11-24T%02d-00-00.%03d.log",
                  i % 24, i);
         if (i == 0)
-            delete(T1);
+            delete (T1);
         write_file(name, "x\n");
         EQ(0, stat(path(name), &st));
         OK(st.st_ino != passed);
@@ -585,13 +586,13 @@ TEST(an_unreadable_file_that_is_deleted_holds_up_nobody)
         OK(trail_after(f) == NULL);
         if (getuid() == 0)
             EQ(0, seteuid(0));
-        delete(names[i]);
+        delete (names[i]);
         trail_look(t);
         if (trail_after(f) != trail_newest(t))
             FAIL("stuck at %s, which is gone", names[i]);
         file_unref(f);
         stop();
-        delete("audit.log");
+        delete ("audit.log");
     }
 }
 
@@ -629,7 +630,7 @@ TEST(a_waiter_is_called_once_when_the_log_grows)
     write_file("audit.log", "3\n");
     uv_run(&loop, UV_RUN_NOWAIT);
     EQ(1, called);
-    trail_wait(t, &waiter);     /* and nothing that happened is forgotten */
+    trail_wait(t, &waiter); /* and nothing that happened is forgotten */
     run_until_called(2);
     stop();
 }
@@ -667,7 +668,7 @@ TEST(hints_that_were_forgotten_wake_nobody)
     uv_run(&loop, UV_RUN_NOWAIT);
     EQ(0, called);
     write_file("audit.log", "3\n");
-    trail_forget_hints(t);      /* somebody waits: it is not forgotten */
+    trail_forget_hints(t); /* somebody waits: it is not forgotten */
     run_until_called(1);
     stop();
 }

@@ -28,12 +28,13 @@ TEST(items_get_the_verdict_that_their_answer_means)
         { 200, "", "", VERDICT_DELIVERED },
         { 409, "version_conflict_engine_exception",
           "[id1]: version conflict, document already exists (current version "
-          "[1])", VERDICT_DUPLICATE },
+          "[1])",
+          VERDICT_DUPLICATE },
         { 400, "illegal_argument_exception",
           "only write ops with an op_type of create are allowed in data "
-          "streams", VERDICT_REFUSED },
-        { 400, "mapper_parsing_exception", "failed to parse",
+          "streams",
           VERDICT_REFUSED },
+        { 400, "mapper_parsing_exception", "failed to parse", VERDICT_REFUSED },
         { 400, "document_parsing_exception", "[1:2] failed to parse",
           VERDICT_REFUSED },
         { 400, "illegal_argument_exception",
@@ -55,8 +56,7 @@ TEST(items_get_the_verdict_that_their_answer_means)
           VERDICT_RETRY },
         { 403, "security_exception", "no permissions for [indices:data/write]",
           VERDICT_RETRY },
-        { 401, "security_exception", "missing authentication",
-          VERDICT_RETRY },
+        { 401, "security_exception", "missing authentication", VERDICT_RETRY },
         { 429, "rejected_execution_exception", "rejected", VERDICT_RETRY },
         { 429, "es_rejected_execution_exception", "rejected", VERDICT_RETRY },
         { 408, "", "", VERDICT_RETRY },
@@ -68,8 +68,8 @@ TEST(items_get_the_verdict_that_their_answer_means)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct answer_error e = error(rows[i].status, rows[i].type,
-                                      rows[i].reason);
+        struct answer_error e =
+            error(rows[i].status, rows[i].type, rows[i].reason);
 
         if (verdict_of_item(&e) != rows[i].want)
             FAIL("%u %s: %s gave %d, not %d", rows[i].status, rows[i].type,
@@ -123,8 +123,7 @@ TEST(whole_requests_wait_split_or_back_off)
           "rejected execution of coordinating operation", ANSWER_BUSY },
         { 429, "es_rejected_execution_exception", "x", ANSWER_BUSY },
         { 429, "", "", ANSWER_BUSY },
-        { 401, "security_exception", "missing authentication",
-          ANSWER_BLOCKED },
+        { 401, "security_exception", "missing authentication", ANSWER_BLOCKED },
         { 401, "", "", ANSWER_BLOCKED },
         { 403, "security_exception", "x", ANSWER_BLOCKED },
         { 404, "index_not_found_exception", "x", ANSWER_BLOCKED },
@@ -145,8 +144,8 @@ TEST(whole_requests_wait_split_or_back_off)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct answer_error e = error(rows[i].status, rows[i].type,
-                                      rows[i].reason);
+        struct answer_error e =
+            error(rows[i].status, rows[i].type, rows[i].reason);
 
         if (verdict_of_request(rows[i].status, &e) != rows[i].want)
             FAIL("%u %s gave %d, not %d", rows[i].status, rows[i].type,

@@ -26,21 +26,21 @@ void unit_fail(const char *file, int line, const char *format, ...)
 /* A directory of this test's own, removed at the end; borrowed. */
 const char *unit_dir(void);
 
-#define TEST(test_name)                                                 \
-    static void test_name(void);                                        \
+#define TEST(test_name)                                                    \
+    static void test_name(void);                                           \
     static struct unit unit_##test_name = { #test_name, test_name, NULL }; \
-    __attribute__((constructor)) static void add_##test_name(void)      \
-    {                                                                   \
-        unit_add(&unit_##test_name);                                    \
-    }                                                                   \
+    __attribute__((constructor)) static void add_##test_name(void)         \
+    {                                                                      \
+        unit_add(&unit_##test_name);                                       \
+    }                                                                      \
     static void test_name(void)
 
 #define FAIL(...) unit_fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define OK(condition)                                                   \
-    do {                                                                \
-        if (!(condition))                                               \
-            FAIL("not true: %s", #condition);                           \
+#define OK(condition)                         \
+    do {                                      \
+        if (!(condition))                     \
+            FAIL("not true: %s", #condition); \
     } while (0)
 
 #define EQ(want, have)                                                  \
@@ -50,31 +50,30 @@ const char *unit_dir(void);
             FAIL("%s is %lld, not %lld", #have, have_, want_);          \
     } while (0)
 
-#define EQ_STR(want, have)                                              \
-    do {                                                                \
-        const char *want_ = (want), *have_ = (have);                    \
-        if (have_ == NULL || strcmp(want_, have_) != 0)                 \
-            FAIL("%s is\n  \"%s\", not\n  \"%s\"", #have,               \
-                 have_ ? have_ : "(null)", want_);                      \
+#define EQ_STR(want, have)                                \
+    do {                                                  \
+        const char *want_ = (want), *have_ = (have);      \
+        if (have_ == NULL || strcmp(want_, have_) != 0)   \
+            FAIL("%s is\n  \"%s\", not\n  \"%s\"", #have, \
+                 have_ ? have_ : "(null)", want_);        \
     } while (0)
 
-#define EQ_SPAN(want, have)                                             \
-    do {                                                                \
-        struct span want_ = (want), have_ = (have);                     \
-        if (want_.len != have_.len ||                                   \
-            (want_.len > 0 &&                                           \
-             memcmp(want_.at, have_.at, want_.len) != 0))               \
-            FAIL("%s is\n  \"%.*s\", not\n  \"%.*s\"", #have,           \
-                 (int)have_.len, have_.at ? have_.at : "",              \
-                 (int)want_.len, want_.at ? want_.at : "");             \
+#define EQ_SPAN(want, have)                                                   \
+    do {                                                                      \
+        struct span want_ = (want), have_ = (have);                           \
+        if (want_.len != have_.len ||                                         \
+            (want_.len > 0 && memcmp(want_.at, have_.at, want_.len) != 0))    \
+            FAIL("%s is\n  \"%.*s\", not\n  \"%.*s\"", #have, (int)have_.len, \
+                 have_.at ? have_.at : "", (int)want_.len,                    \
+                 want_.at ? want_.at : "");                                   \
     } while (0)
 
-#define HAS(text, part)                                                 \
-    do {                                                                \
-        const char *text_ = (text), *part_ = (part);                    \
-        if (text_ == NULL || strstr(text_, part_) == NULL)              \
-            FAIL("%s is\n  \"%s\", without\n  \"%s\"", #text,           \
-                 text_ ? text_ : "(null)", part_);                      \
+#define HAS(text, part)                                       \
+    do {                                                      \
+        const char *text_ = (text), *part_ = (part);          \
+        if (text_ == NULL || strstr(text_, part_) == NULL)    \
+            FAIL("%s is\n  \"%s\", without\n  \"%s\"", #text, \
+                 text_ ? text_ : "(null)", part_);            \
     } while (0)
 
 #endif
