@@ -120,16 +120,17 @@ static void make_room(struct cursor *c)
 }
 
 /*
- * Shorter than the offset: it was truncated. There is no way to tell what was
- * lost, so it is said, and what is there now is read from its start.
+ * Whether it is shorter than the offset: then it was truncated. There is no way
+ * to tell what was lost, so it is said, and what is there now is read from its
+ * start.
  */
-static void check_truncated(struct cursor *c)
+static bool check_truncated(struct cursor *c)
 {
     uint64_t at = c->offset + (c->end - c->begin);
     struct stat st;
 
     if (fstat(file_fd(c->file), &st) != 0 || (uint64_t)st.st_size >= at)
-        return;
+        return false;
     log_warn(c->who,
              "%s was truncated to %llu bytes at offset %llu; reading it from "
              "its start",
@@ -137,6 +138,7 @@ static void check_truncated(struct cursor *c)
              (unsigned long long)at);
     c->offset = 0;
     empty_buffer(c);
+    return true;
 }
 
 /* Reads on; the number of bytes, 0 at the end of the file or on an error. */
@@ -317,8 +319,8 @@ static enum cursor_what at_end(struct cursor *c, struct line *line)
     trail_look(c->trail);
     next = trail_after(c->file);
     if (next == NULL) {
-        if (file_fd(c->file) >= 0)
-            check_truncated(c);
+        if (file_fd(c->file) >= 0 && check_truncated(c))
+            return CURSOR_MORE;
         return CURSOR_END;
     }
     if (!c->was_final) {

@@ -21,7 +21,7 @@
 
 struct action;
 
-/* `index` may hold %Y %m %d %H %% (of the event's time, UTC). */
+/* `index` may hold %Y %m %d %H (of the event's time, UTC). */
 struct action *action_new(const char *index);
 void action_free(struct action *a);
 /* NULL, or what is wrong with such a pattern. */

@@ -373,6 +373,7 @@ def test_a_line_that_holds_nul_bytes_is_set_aside(rig):
     a = rig.start()
     rig.wait_archived()
     rig.wait_delivered()
+    rig.wait_settled(a, 5)
     [letter] = a.dead("archive")
     assert_quarantined(letter, bad)
 
