@@ -81,12 +81,12 @@ static int open_file(const char *path, struct err *e)
     return ERR_IO;
 }
 
-static int size_of(struct output *o, uint64_t *size, struct err *e)
+static int size_of(int fd, const char *path, uint64_t *size, struct err *e)
 {
     struct stat st;
 
-    if (fstat(o->fd, &st) != 0)
-        return err_set(e, ERR_IO, "cannot stat %s: %m", o->conf->path);
+    if (fstat(fd, &st) != 0)
+        return err_set(e, ERR_IO, "cannot stat %s: %m", path);
     *size = (uint64_t)st.st_size;
     return 0;
 }
@@ -158,14 +158,22 @@ static int rename_away(const char *path, struct err *e)
 static int take_over(struct output *o, struct err *e)
 {
     int fd = open_file(o->conf->path, e), rc;
+    uint64_t length;
 
     if (fd < 0)
         return fd;
+    rc = size_of(fd, o->conf->path, &length, e);
+    if (rc == 0)
+        rc = sync_dir(o->conf->path, e);
+    if (rc != 0) { /* the old one stays ours: all is tried again */
+        close(fd);
+        return rc;
+    }
     close(o->fd);
     o->fd = fd;
+    o->length = length;
     o->rotate = false;
-    rc = size_of(o, &o->length, e);
-    return rc != 0 ? rc : sync_dir(o->conf->path, e);
+    return 0;
 }
 
 /* Behind the settled length: what a failed write left is written over. */
@@ -369,7 +377,7 @@ static int go_to_mark(struct output *o, struct err *e)
 {
     struct span text = { o->resume_at.at, o->resume_at.len };
     struct mark m;
-    int rc = size_of(o, &o->length, e);
+    int rc = size_of(o->fd, o->conf->path, &o->length, e);
 
     if (rc != 0 || text.len == 0)
         return rc; /* the first start: append */

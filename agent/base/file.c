@@ -34,6 +34,24 @@ ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset)
     return r;
 }
 
+int64_t file_last_line(int fd, uint64_t size)
+{
+    char piece[4096];
+
+    while (size > 0) {
+        size_t n = size < sizeof(piece) ? (size_t)size : sizeof(piece);
+        const char *newline;
+
+        if (file_pread(fd, piece, n, size - n) != (ssize_t)n)
+            return -1;
+        newline = memrchr(piece, '\n', n);
+        if (newline != NULL)
+            return (int64_t)(size - n) + (newline - piece) + 1;
+        size -= n;
+    }
+    return 0;
+}
+
 static int write_new(int dir, const char *name, struct span text,
                      const char **step)
 {

@@ -15,6 +15,10 @@ int file_write_all(int fd, const void *bytes, size_t n) MUST_CHECK;
 /* As many bytes as there are up to `n`; -1 with errno. */
 ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset) MUST_CHECK;
 
+/* Where the line begins that is under way at `size`: behind the last newline
+ * before it, or 0. -1 with errno. */
+int64_t file_last_line(int fd, uint64_t size) MUST_CHECK;
+
 /*
  * Replaces `name` in the directory `dir` by `text`, whole or not at all, and
  * keeps what was there as NAME.prev: temporary file, fsync, rename, rename,

@@ -48,25 +48,6 @@ void cursor_seek(struct cursor *c, struct file *f, uint64_t offset)
     empty_buffer(c);
 }
 
-/* Behind the last newline before `size`. */
-static int64_t last_line_start(int fd, uint64_t size)
-{
-    char piece[4096];
-
-    while (size > 0) {
-        size_t n = size < sizeof(piece) ? (size_t)size : sizeof(piece);
-        const char *newline;
-
-        if (file_pread(fd, piece, n, size - n) != (ssize_t)n)
-            return -1;
-        newline = memrchr(piece, '\n', n);
-        if (newline != NULL)
-            return (int64_t)(size - n) + (newline - piece) + 1;
-        size -= n;
-    }
-    return 0;
-}
-
 int cursor_seek_end(struct cursor *c, struct err *e)
 {
     struct file *f = trail_newest(c->trail);
@@ -75,7 +56,7 @@ int cursor_seek_end(struct cursor *c, struct err *e)
 
     if (f != NULL) {
         if (fstat(file_fd(f), &st) == 0)
-            offset = last_line_start(file_fd(f), (uint64_t)st.st_size);
+            offset = file_last_line(file_fd(f), (uint64_t)st.st_size);
         else
             offset = -1;
         if (offset < 0)

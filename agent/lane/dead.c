@@ -142,26 +142,6 @@ static int open_dir(int state, struct err *e)
     return dir;
 }
 
-/* A crash may have left half a record at the end: where the last whole one
- * ends. */
-static int64_t end_of_records(int fd, int64_t size)
-{
-    char piece[4096];
-
-    while (size > 0) {
-        size_t n = size < (int64_t)sizeof(piece) ? (size_t)size : sizeof(piece);
-        const char *newline;
-
-        if (file_pread(fd, piece, n, (uint64_t)size - n) != (ssize_t)n)
-            return -1;
-        newline = memrchr(piece, '\n', n);
-        if (newline != NULL)
-            return size - (int64_t)n + (newline - piece) + 1;
-        size -= (int64_t)n;
-    }
-    return 0;
-}
-
 /* Out of the way with a file that is large: OUTPUT-<time>.ndjson. */
 static int rotate(int dir, const char *name, const char *output, struct err *e)
 {
@@ -183,7 +163,9 @@ static int write_records(int fd, const char *name, struct span records,
     struct stat st;
     int64_t end;
 
-    if (fstat(fd, &st) != 0 || (end = end_of_records(fd, st.st_size)) < 0 ||
+    /* A crash may have left half a record at the end. */
+    if (fstat(fd, &st) != 0 ||
+        (end = file_last_line(fd, (uint64_t)st.st_size)) < 0 ||
         (end != st.st_size && ftruncate(fd, end) != 0))
         return err_set(e, ERR_IO, "cannot find the end of dead/%s: %m", name);
     if (lseek(fd, end, SEEK_SET) == end &&

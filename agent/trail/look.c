@@ -100,7 +100,6 @@ static struct live live_now(struct chain *c)
 {
     const char *path = c->path;
     struct live l = { .fd = -1 };
-
     const char *why = NULL;
 
     if (stat(path, &l.st) != 0)

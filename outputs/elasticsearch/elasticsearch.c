@@ -191,16 +191,17 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
     struct send *s = r->send;
     enum verdict v = verdict_of_item(e);
     char reason[ANSWER_TYPE_MAX + ANSWER_REASON_MAX + 4];
-
-    reason[0] = '\0';
+    const char *why = NULL; /* no text is made for what was delivered */
 
     if (i >= s->count)
         return; /* more than were sent */
     if (v == VERDICT_RETRY && r->retry.status == 0)
         r->retry = *e;
-    if (v == VERDICT_REFUSED)
+    if (v == VERDICT_REFUSED) {
         snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
-    batch_verdict(s->batch, s->first + i, v, e->status, reason);
+        why = reason;
+    }
+    batch_verdict(s->batch, s->first + i, v, e->status, why);
 }
 
 static void on_data(struct http_post *p, const char *bytes, size_t n)
