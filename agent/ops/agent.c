@@ -10,6 +10,7 @@
 #include "agent/lane/lane.h"
 #include "agent/ops/state.h"
 #include "agent/trail/trail.h"
+#include "agent/trail/watch.h"
 
 #define WHO "agent"
 
@@ -21,6 +22,7 @@ struct agent {
     void (*cut_short)(void);
     uv_loop_t loop;
     struct state state;
+    struct watcher *watcher; /* of all trails */
     struct trail **trails;
     struct lane **lanes;
     size_t nlanes;
@@ -40,6 +42,7 @@ static void close_trails(struct agent *a)
 {
     for (size_t i = 0; i < a->conf->ntrails; i++)
         trail_close(a->trails[i]);
+    watcher_close(a->watcher);
     for (size_t i = 0; i < NSIGNALS; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
     uv_close((uv_handle_t *)&a->drain, NULL);
@@ -213,10 +216,11 @@ static void open_trails(struct agent *a)
 {
     const struct conf *c = a->conf;
 
+    a->watcher = watcher_open(&a->loop);
     a->trails = xcalloc(c->ntrails, sizeof(*a->trails));
     for (size_t i = 0; i < c->ntrails; i++)
-        a->trails[i] =
-            trail_open(&a->loop, c->trails[i].name, &c->trails[i].conf);
+        a->trails[i] = trail_open(a->watcher, &a->loop, c->trails[i].name,
+                                  &c->trails[i].conf);
 }
 
 static enum agent_end start(struct agent *a)

@@ -110,7 +110,7 @@ static char *name_prefix(const char *base)
     return dot != NULL ? xstrndup(base, (size_t)(dot - base)) : xstrdup(base);
 }
 
-struct trail *trail_open(uv_loop_t *loop, const char *name,
+struct trail *trail_open(struct watcher *w, uv_loop_t *loop, const char *name,
                          const struct trail_conf *conf)
 {
     struct trail *t = xcalloc(1, sizeof(*t));
@@ -118,6 +118,7 @@ struct trail *trail_open(uv_loop_t *loop, const char *name,
     const char *slash = strrchr(conf->path, '/');
     char *prefix;
 
+    (void)loop;
     t->name = name;
     t->conf = conf;
     t->who = xprintf("trail %s", name);
@@ -128,7 +129,7 @@ struct trail *trail_open(uv_loop_t *loop, const char *name,
                  ? xstrdup("/")
                  : xstrndup(conf->path, (size_t)(slash - conf->path));
     prefix = name_prefix(c->base);
-    t->watch = watch_open(loop, t->who, c->dir, prefix, conf->poll, on_hint, t);
+    t->watch = watch_open(w, t->who, c->dir, prefix, conf->poll, on_hint, t);
     free(prefix);
     chain_look(c);
     if (c->oldest == NULL && !c->complained)

@@ -25,6 +25,7 @@
 
 struct trail;
 struct file;
+struct watcher;
 
 /* One who waits for more; embed it. Called once for every trail_wait(). */
 struct waiter {
@@ -36,7 +37,7 @@ struct waiter {
 
 /* Never fails: a log that is not there yet is waited for. `name` and `conf`
  * live as long as the trail. */
-struct trail *trail_open(uv_loop_t *loop, const char *name,
+struct trail *trail_open(struct watcher *w, uv_loop_t *loop, const char *name,
                          const struct trail_conf *conf);
 /* All files must have been let go. */
 void trail_close(struct trail *t);

@@ -16,12 +16,14 @@
 
 #include "agent/base/log.h"
 #include "agent/lane/cursor.h"
+#include "agent/trail/watch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX_LINE 300
 
 static uv_loop_t loop;
+static struct watcher *watcher;
 static char dir[64], path[96];
 static struct trail_conf conf = { .max_line = MAX_LINE, .poll = 1000 };
 static struct cursor cursor;
@@ -134,7 +136,8 @@ static void start(void)
         uv_loop_init(&loop);
     }
     open_live();
-    trail = trail_open(&loop, "fuzz", &conf);
+    watcher = watcher_open(&loop);
+    trail = trail_open(watcher, &loop, "fuzz", &conf);
     cursor_open(&cursor, trail, "lane fuzz");
     want.len = have.len = partial.len = 0;
     want_holes = 0;
@@ -163,6 +166,7 @@ static void stop(void)
 {
     cursor_close(&cursor);
     trail_close(trail);
+    watcher_close(watcher);
     uv_run(&loop, UV_RUN_DEFAULT);
     close(fd);
     empty_dir();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/lane/cursor.h"
+#include "agent/trail/watch.h"
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #define PIECE piece()
 
 static uv_loop_t loop;
+static struct watcher *watcher;
 static struct trail_conf conf;
 static struct trail *t;
 static struct cursor c;
@@ -94,7 +96,8 @@ static void prepare(void)
 
 static void start(void)
 {
-    t = trail_open(&loop, "audit", &conf);
+    watcher = watcher_open(&loop);
+    t = trail_open(watcher, &loop, "audit", &conf);
     cursor_open(&c, t, "lane test");
 }
 
@@ -102,6 +105,7 @@ static void stop(void)
 {
     cursor_close(&c);
     trail_close(t);
+    watcher_close(watcher);
     EQ(0, uv_run(&loop, UV_RUN_DEFAULT));
     EQ(0, uv_loop_close(&loop));
     free(conf.path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/trail/trail.h"
+#include "agent/trail/watch.h"
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #define T3 "audit-2026-11-23T03-00-00.000.log"
 
 static uv_loop_t loop;
+static struct watcher *watcher;
 static struct trail_conf conf;
 static struct trail *t;
 static char dir[128];
@@ -65,12 +67,14 @@ static void prepare(void)
 
 static void start(void)
 {
-    t = trail_open(&loop, "audit", &conf);
+    watcher = watcher_open(&loop);
+    t = trail_open(watcher, &loop, "audit", &conf);
 }
 
 static void stop(void)
 {
     trail_close(t);
+    watcher_close(watcher);
     EQ(0, uv_run(&loop, UV_RUN_DEFAULT));
     EQ(0, uv_loop_close(&loop));
     free(conf.path);
