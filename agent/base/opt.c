@@ -21,7 +21,8 @@ static const struct scale sizes[] = {
     { "GiB", 1024 * MIB }, { "MiB", MIB }, { "KiB", KIB }, { "", 1 }, { 0 },
 };
 static const struct scale durations[] = {
-    { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { 0 },
+    { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 },
+    { "s", 1000 },     { "ms", 1 },      { 0 },
 };
 static const struct scale counts[] = { { "", 1 }, { 0 } };
 
@@ -113,7 +114,7 @@ static int bad_number(const struct opt *row, const char *text, struct err *e)
     static const char size[] =
         "is not a size, such as 500 (bytes), 64KiB, 2MiB or 1GiB";
     static const char duration[] =
-        "is not a duration, such as 50ms, 1s, 5m or 2h";
+        "is not a duration, such as 50ms, 1s, 5m, 2h or 7d";
     const char *what = row->type == OPT_T_BYTES      ? size
                        : row->type == OPT_T_DURATION ? duration
                                                      : "is not a whole number";
@@ -123,7 +124,7 @@ static int bad_number(const struct opt *row, const char *text, struct err *e)
     if (digits(text, &value, &rest) != 0)
         return err_set(e, ERR_FORMAT, "%s", what);
     if (*rest == '\0')
-        return err_set(e, ERR_FORMAT, "has no unit: ms, s, m or h");
+        return err_set(e, ERR_FORMAT, "has no unit: ms, s, m, h or d");
     unit = meant_unit(scales_of(row->type), rest);
     if (unit == NULL)
         return err_set(e, ERR_FORMAT, "%s", what);

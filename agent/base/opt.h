@@ -21,7 +21,7 @@ enum opt_type {
     OPT_T_PATH,     /* char *, an absolute path */
     OPT_T_SECRET,   /* char *, never printed */
     OPT_T_BYTES,    /* uint64_t: 500, 64KiB, 2MiB, 1GiB */
-    OPT_T_DURATION, /* uint64_t in milliseconds: 0, 50ms, 1s, 5m, 2h */
+    OPT_T_DURATION, /* uint64_t in milliseconds: 0, 50ms, 1s, 5m, 2h, 7d */
     OPT_T_COUNT,    /* uint64_t */
     OPT_T_CHOICE,   /* unsigned: index into choices */
     OPT_T_LIST,     /* struct opt_list of strings, at least one */

@@ -4,27 +4,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/file.h"
+#include "agent/base/sealed.h"
 
-#define MAGIC "tallyman checkpoint 1"
+#define TITLE "tallyman checkpoint 1"
 
-int checkpoint_take(struct checkpoint *c, int fd, const char *path,
-                    uint64_t offset, struct err *e)
+void checkpoint_take(struct checkpoint *c, struct file *f, uint64_t offset)
 {
-    int rc = identity_of(fd, &c->id, e);
+    const char *path = file_path(f);
 
-    if (rc == 0)
-        rc = guard_of(fd, offset, &c->guard, e);
-    if (rc == ERR_FORMAT) /* truncated meanwhile: the reader will see */
-        rc = guard_of(fd, 0, &c->guard, e);
-    if (rc != 0) {
-        err_prefix(e, "%s", path);
-        return rc;
-    }
+    c->id = *file_identity(f);
+    file_guard(f, offset, &c->guard);
     c->path.len = 0;
     buf_add(&c->path, path, strcspn(path, "\n"));
     c->offset = offset;
-    return 0;
 }
 
 void checkpoint_free(struct checkpoint *c)
@@ -33,78 +27,23 @@ void checkpoint_free(struct checkpoint *c)
     buf_free(&c->mark);
 }
 
-static void add_sum(struct buf *out)
-{
-    unsigned char hash[SHA256_SIZE];
-    char hex[SHA256_HEX_SIZE];
-
-    sha256_of(span(out->at, out->len), hash);
-    sha256_hex(hash, hex);
-    buf_printf(out, "sum %s\n", hex);
-}
-
 void checkpoint_print(const struct checkpoint *c, struct buf *out)
 {
-    char head[SHA256_HEX_SIZE], guard[SHA256_HEX_SIZE];
+    char guard[SHA256_HEX_SIZE], last[CLOCK_TEXT_SIZE];
 
-    sha256_hex(c->id.head, head);
     sha256_hex(c->guard.hash, guard);
     out->len = 0;
-    buf_printf(out, "%s\npath %.*s\n", MAGIC, (int)c->path.len, c->path.at);
-    buf_printf(out, "file %" PRIu64 " %" PRIu64 " %" PRIu32 " %s\n", c->id.dev,
-               c->id.ino, c->id.head_len, head);
-    buf_printf(out, "offset %" PRIu64 "\nguard %" PRIu32 " %s\n", c->offset,
+    buf_printf(out, "%s\npath %.*s\nfile ", TITLE, (int)c->path.len,
+               c->path.at);
+    identity_print(&c->id, out);
+    buf_printf(out, "\noffset %" PRIu64 "\nguard %" PRIu32 " %s\n", c->offset,
                c->guard.len, guard);
+    if (c->last_us != CLOCK_NO_TIME)
+        buf_printf(out, "last %.*s\n", (int)clock_format(last, c->last_us, 6),
+                   last);
     if (c->mark.len > 0)
         buf_printf(out, "mark %.*s\n", (int)c->mark.len, c->mark.at);
-    add_sum(out);
-}
-
-/* The next line, without its newline, which must be there. */
-static bool next_line(struct span *text, struct span *line)
-{
-    const char *newline = memchr(text->at, '\n', text->len);
-
-    if (newline == NULL)
-        return false;
-    *line = span(text->at, (size_t)(newline - text->at));
-    text->len -= line->len + 1;
-    text->at = newline + 1;
-    return true;
-}
-
-/* A line "KEY rest": the rest, in `out`; else nothing is changed. */
-static bool take_line(struct span *text, const char *key, struct span *out)
-{
-    struct span left = *text, line;
-    size_t n = strlen(key);
-
-    if (!next_line(&left, &line) || line.len < n + 1 ||
-        memcmp(line.at, key, n) != 0 || line.at[n] != ' ')
-        return false;
-    *out = span(line.at + n + 1, line.len - n - 1);
-    *text = left;
-    return true;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool parse_hash(const char *hex, unsigned char out[SHA256_SIZE])
-{
-    for (int i = 0; i < SHA256_SIZE; i++) {
-        int high = hex_digit(hex[2 * i]);
-        int low = high >= 0 ? hex_digit(hex[2 * i + 1]) : -1;
-
-        if (low < 0)
-            return false;
-        out[i] = (unsigned char)(high << 4 | low);
-    }
-    return hex[2 * SHA256_SIZE] == '\0';
+    sealed_end(out);
 }
 
 static bool parse_fields(struct checkpoint *c, struct span file,
@@ -114,48 +53,35 @@ static bool parse_fields(struct checkpoint *c, struct span file,
     int n = 0;
 
     snprintf(text, sizeof(text), "%.*s", (int)file.len, file.at);
-    if (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu32 " %65s%n", &c->id.dev,
-               &c->id.ino, &c->id.head_len, hash, &n) != 4 ||
-        text[n] != '\0' || !parse_hash(hash, c->id.head))
+    if (!identity_parse(&c->id, text, &n) || text[n] != '\0')
         return false;
     snprintf(text, sizeof(text), "%.*s", (int)offset.len, offset.at);
     if (sscanf(text, "%" SCNu64 "%n", &c->offset, &n) != 1 || text[n] != '\0')
         return false;
     snprintf(text, sizeof(text), "%.*s", (int)guard.len, guard.at);
     return sscanf(text, "%" SCNu32 " %65s%n", &c->guard.len, hash, &n) == 2 &&
-           text[n] == '\0' && parse_hash(hash, c->guard.hash) &&
-           c->id.head_len <= IDENTITY_HEAD_MAX &&
+           text[n] == '\0' && strlen(hash) == SHA256_HEX_SIZE - 1 &&
+           sealed_hash(hash, c->guard.hash) &&
            c->guard.len <= IDENTITY_GUARD_MAX && c->guard.len <= c->offset;
-}
-
-static bool sum_holds(struct span all, struct span rest, struct span sum)
-{
-    size_t above = all.len - rest.len - sum.len - strlen("sum \n");
-    unsigned char want[SHA256_SIZE], have[SHA256_SIZE];
-    char hex[SHA256_HEX_SIZE];
-
-    if (rest.len != 0 || sum.len != SHA256_HEX_SIZE - 1)
-        return false;
-    snprintf(hex, sizeof(hex), "%.*s", (int)sum.len, sum.at);
-    sha256_of(span(all.at, above), have);
-    return parse_hash(hex, want) && memcmp(want, have, SHA256_SIZE) == 0;
 }
 
 int checkpoint_parse(struct checkpoint *c, struct span text, struct err *e)
 {
-    struct span all = text, line, path, file, offset, guard, sum;
-    struct span mark = SPAN("");
+    struct span path, file, offset, guard, mark = SPAN(""), last = SPAN("");
+    int rc = sealed_open(&text, TITLE, e);
 
-    if (!next_line(&text, &line) || !span_is(line, MAGIC))
-        return err_set(e, ERR_DAMAGED, "not a checkpoint of this version");
-    if (!take_line(&text, "path", &path) || !take_line(&text, "file", &file) ||
-        !take_line(&text, "offset", &offset) ||
-        !take_line(&text, "guard", &guard))
+    if (rc != 0)
+        return rc;
+    if (!sealed_take(&text, "path", &path) ||
+        !sealed_take(&text, "file", &file) ||
+        !sealed_take(&text, "offset", &offset) ||
+        !sealed_take(&text, "guard", &guard))
         return err_set(e, ERR_DAMAGED, "a line is missing");
-    (void)take_line(&text, "mark", &mark);
-    if (!take_line(&text, "sum", &sum) || !sum_holds(all, text, sum) ||
-        !parse_fields(c, file, offset, guard))
-        return err_set(e, ERR_DAMAGED, "its checksum does not match");
+    (void)sealed_take(&text, "last", &last);
+    (void)sealed_take(&text, "mark", &mark);
+    if (text.len > 0 || !parse_fields(c, file, offset, guard))
+        return err_set(e, ERR_DAMAGED, "a line is not understood");
+    c->last_us = last.len > 0 ? clock_parse(last) : CLOCK_NO_TIME;
     c->path.len = c->mark.len = 0;
     buf_add_span(&c->path, path);
     buf_add_span(&c->mark, mark);

@@ -7,6 +7,7 @@
  *   file 65024 1234567 512 <sha256 of the head>     device inode length hash
  *   offset 73441
  *   guard 256 <sha256>                               of what lies before it
+ *   last 2026-11-23T17:00:03.406123Z                 of the event before it
  *   mark ...                                         of the output, if any
  *   sum <sha256 of all lines above>
  *
@@ -16,7 +17,7 @@
 #ifndef TALLYMAN_CHECKPOINT_H
 #define TALLYMAN_CHECKPOINT_H
 
-#include "agent/trail/identity.h"
+#include "agent/trail/trail.h"
 
 #define CHECKPOINT_MAX (64 * KIB)
 
@@ -25,12 +26,12 @@ struct checkpoint {
     struct identity id;
     uint64_t offset;
     struct guard guard;
+    int64_t last_us; /* time of the last event before; CLOCK_NO_TIME */
     struct buf mark; /* of the output; empty: it has none */
 };
 
-/* The file open at `fd`, settled up to `offset`. Leaves mark alone. */
-int checkpoint_take(struct checkpoint *c, int fd, const char *path,
-                    uint64_t offset, struct err *e) MUST_CHECK;
+/* The file, settled up to `offset`. Leaves last_us and mark alone. */
+void checkpoint_take(struct checkpoint *c, struct file *f, uint64_t offset);
 void checkpoint_free(struct checkpoint *c);
 
 void checkpoint_print(const struct checkpoint *c, struct buf *out);

@@ -27,6 +27,8 @@
     X(retried, "events handed to the output again")                \
     X(blocked, "times the output could not take anything")         \
     X(hole_bytes, "NUL bytes passed over between lines")           \
+    X(gaps, "records of what is lost, among the events read")      \
+    X(gap_bytes, "bytes of the log that are lost, where known")    \
     X(checkpoints, "checkpoints written")
 
 struct counters {

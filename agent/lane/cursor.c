@@ -3,10 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "agent/base/file.h"
 #include "agent/base/log.h"
 
 /* Large enough for large reads, small enough to stay in the cache beside what
@@ -19,10 +16,17 @@ void cursor_open(struct cursor *c, struct trail *t, const char *who)
 {
     *c = (struct cursor){ .trail = t, .who = who, .cap = PIECE };
     c->bytes = xmalloc(c->cap);
+    reader_open(&c->reader);
+    trail_hold(t);
+    c->holds = true;
 }
 
+/* Whoever leaves has not read what he did not come to: it is kept. */
 void cursor_close(struct cursor *c)
 {
+    if (!c->holds)
+        trail_hold(c->trail);
+    reader_close(&c->reader);
     file_unref(c->file);
     sha256_free(c->long_hash);
     buf_free(&c->long_head);
@@ -34,42 +38,46 @@ static void empty_buffer(struct cursor *c)
 {
     c->begin = c->scanned = c->end = 0;
     c->hole_len = 0;
-    c->was_final = false;
+    c->was_final = c->gap_told = false;
     c->long_len = 0;
 }
 
-void cursor_seek(struct cursor *c, struct file *f, uint64_t offset)
+void cursor_seek(struct cursor *c, struct file *f, uint64_t offset,
+                 const struct guard *guard)
 {
     struct file *old = c->file;
 
     c->file = file_ref(f);
-    file_unref(old);
     c->offset = offset;
     empty_buffer(c);
+    reader_seek(&c->reader, f, offset, guard);
+    file_unref(old);
+    if (f != NULL && c->holds) {
+        c->holds = false;
+        trail_release(c->trail);
+    }
 }
 
 int cursor_seek_end(struct cursor *c, struct err *e)
 {
     struct file *f = trail_newest(c->trail);
-    int64_t offset = 0;
-    struct stat st;
+    int64_t offset = f != NULL ? reader_last_line(f) : 0;
 
-    if (f != NULL) {
-        if (fstat(file_fd(f), &st) == 0)
-            offset = file_last_line(file_fd(f), (uint64_t)st.st_size);
-        else
-            offset = -1;
-        if (offset < 0)
-            return err_set(e, ERR_IO, "cannot find the end of %s: %m",
-                           file_path(f));
-    }
-    cursor_seek(c, f, (uint64_t)offset);
+    if (offset < 0)
+        return err_set(e, ERR_IO, "cannot find the end of %s: %m",
+                       file_path(f));
+    cursor_seek(c, f, (uint64_t)offset, NULL);
     return 0;
 }
 
-uint64_t cursor_place(const struct cursor *c)
+uint64_t cursor_place(const struct cursor *c, struct file **f)
 {
-    return c->offset - c->long_len;
+    *f = c->file;
+    if (c->gap_told) {
+        *f = trail_after(c->file);
+        return 0;
+    }
+    return c->offset - c->long_len - c->hole_len;
 }
 
 /* ---- reading ---- */
@@ -100,48 +108,24 @@ static void make_room(struct cursor *c)
     c->bytes = xrealloc(c->bytes, c->cap);
 }
 
-/*
- * Whether it is shorter than the offset: then it was truncated. There is no way
- * to tell what was lost, so it is said, and what is there now is read from its
- * start.
- */
-static bool check_truncated(struct cursor *c)
+/* Reads on. */
+static enum reader_what read_piece(struct cursor *c)
 {
-    uint64_t at = c->offset + (c->end - c->begin);
-    struct stat st;
+    uint64_t before = c->reader.at;
+    enum reader_what what;
+    size_t got = 0;
 
-    if (fstat(file_fd(c->file), &st) != 0 || (uint64_t)st.st_size >= at)
-        return false;
-    log_warn(c->who,
-             "%s was truncated to %llu bytes at offset %llu; reading it from "
-             "its start",
-             file_path(c->file), (unsigned long long)st.st_size,
-             (unsigned long long)at);
-    c->offset = 0;
-    empty_buffer(c);
-    return true;
-}
-
-/* Reads on; the number of bytes, 0 at the end of the file or on an error. */
-static size_t read_piece(struct cursor *c)
-{
-    int fd = file_fd(c->file);
-    ssize_t n;
-
-    if (fd < 0)
-        return 0;
     make_room(c);
-    n = file_pread(fd, c->bytes + c->end, c->cap - c->end,
-                   c->offset + (c->end - c->begin));
-    if (n < 0 && !c->complained)
+    what = reader_read(&c->reader, c->bytes + c->end, c->cap - c->end, &got);
+    if (what == READER_FAILED && errno != 0 && !c->complained)
         log_error(c->who, "cannot read %s: %s; trying again",
                   file_path(c->file), strerror(errno));
-    c->complained = n < 0;
-    if (n <= 0)
-        return 0;
-    c->end += (size_t)n;
-    c->read_bytes += (uint64_t)n;
-    return (size_t)n;
+    c->complained = what == READER_FAILED;
+    c->end += got;
+    c->came |= got > 0;
+    c->read_bytes += got;
+    c->work_bytes += what == READER_MORE ? PIECE : c->reader.at - before;
+    return what;
 }
 
 static void advance(struct cursor *c, size_t n)
@@ -158,14 +142,14 @@ static void add_hole(struct cursor *c, uint64_t n)
     c->hole_len += n;
 }
 
-static void end_hole(struct cursor *c)
+/* The hole has an end: it is told of as what it is, a loss. */
+static enum cursor_what end_hole(struct cursor *c, struct line *line)
 {
-    log_warn(c->who,
-             "%s: a hole of %llu NUL bytes before offset %llu is passed over; "
-             "what stood there was never written or was cut off",
-             file_path(c->file), (unsigned long long)c->hole_len,
-             (unsigned long long)c->offset);
+    c->gap = (struct gap){ .bytes = c->hole_len, .has_bytes = true };
+    *line = (struct line){ .offset = c->offset - c->hole_len,
+                           .len = c->hole_len };
     c->hole_len = 0;
+    return CURSOR_GAP;
 }
 
 /*
@@ -176,7 +160,7 @@ static void end_hole(struct cursor *c)
 static void pass_hole(struct cursor *c)
 {
     size_t n = 0;
-    off_t data;
+    uint64_t hole;
 
     while (c->begin + n < c->end && c->bytes[c->begin + n] == '\0')
         n++;
@@ -184,11 +168,9 @@ static void pass_hole(struct cursor *c)
     advance(c, n);
     if (c->begin < c->end)
         return;
-    data = lseek(file_fd(c->file), (off_t)c->offset, SEEK_DATA);
-    if (data > (off_t)c->offset) {
-        add_hole(c, (uint64_t)data - c->offset);
-        c->offset = (uint64_t)data;
-    }
+    hole = reader_skip_hole(&c->reader);
+    add_hole(c, hole);
+    c->offset += hole;
 }
 
 /* ---- lines that are too long ---- */
@@ -247,7 +229,7 @@ static enum cursor_what from_buffer(struct cursor *c, struct line *line)
     if (c->begin < c->end && c->bytes[c->begin] == '\0' && c->long_len == 0)
         pass_hole(c);
     if (c->begin < c->end && c->hole_len > 0)
-        end_hole(c);
+        return end_hole(c, line);
     newline = find_newline(c);
     len = c->scanned - c->begin;
     if (c->long_len > 0 || len > conf(c)->max_line) {
@@ -289,31 +271,75 @@ static enum cursor_what torn(struct cursor *c, struct line *line)
     return CURSOR_TORN;
 }
 
+/* ---- from file to file ---- */
+
+static bool has_rest(const struct cursor *c)
+{
+    return c->begin < c->end || c->long_len > 0;
+}
+
+static enum cursor_what go_on(struct cursor *c, struct file *next)
+{
+    log_debug(c->who, "%s is read to its end; next is %s", file_path(c->file),
+              file_path(next));
+    cursor_seek(c, next, 0, NULL);
+    return CURSOR_MORE;
+}
+
 /*
  * At the end of the file. What was written before it became final may have come
- * after our last read, so it is read once more before we go on.
+ * after our last read, so it is read once more before we go on. Woken for
+ * nothing, we look whether it has become shorter.
  */
 static enum cursor_what at_end(struct cursor *c, struct line *line)
 {
     struct file *next;
 
+    if (!c->came && reader_check_end(&c->reader))
+        return CURSOR_MORE;
     trail_look(c->trail);
     next = trail_after(c->file);
     if (next == NULL) {
-        if (file_fd(c->file) >= 0 && check_truncated(c))
-            return CURSOR_MORE;
+        c->came = false;
         return CURSOR_END;
     }
     if (!c->was_final) {
         c->was_final = true;
         return CURSOR_MORE;
     }
-    if (c->begin < c->end || c->long_len > 0)
+    if (has_rest(c))
         return torn(c, line);
-    log_debug(c->who, "%s is read to its end; next is %s", file_path(c->file),
-              file_path(next));
-    cursor_seek(c, next, 0);
-    return CURSOR_MORE;
+    if (c->hole_len > 0)
+        return end_hole(c, line);
+    return go_on(c, next);
+}
+
+/*
+ * What is left of this file is lost. It is told of once there is something to
+ * go on with; unless it is known that all of it had been read.
+ */
+static enum cursor_what lost(struct cursor *c, struct line *line)
+{
+    struct file *next = trail_after(c->file);
+    uint64_t size;
+
+    if (next == NULL) {
+        trail_look(c->trail);
+        return CURSOR_END;
+    }
+    if (has_rest(c))
+        return torn(c, line);
+    if (c->gap_told || trail_is_nothing_lost(c->file, c->offset))
+        return go_on(c, next);
+    c->gap = (struct gap){ .loss = file_loss(c->file) };
+    if (file_text_size(c->file, &size) && size > c->offset) {
+        c->gap.bytes = size - c->offset;
+        c->gap.has_bytes = true;
+    }
+    *line = (struct line){ .offset = c->offset, .len = c->gap.bytes };
+    c->hole_len = 0;
+    c->gap_told = true;
+    return CURSOR_GAP;
 }
 
 enum cursor_what cursor_next(struct cursor *c, struct line *line)
@@ -324,12 +350,27 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
         trail_look(c->trail);
         if (trail_oldest(c->trail) == NULL)
             return CURSOR_END;
-        cursor_seek(c, trail_oldest(c->trail), 0);
+        cursor_seek(c, trail_oldest(c->trail), 0, NULL);
     }
     what = from_buffer(c, line);
     if (what != CURSOR_MORE)
         return what;
-    if (read_piece(c) > 0)
+    switch (read_piece(c)) {
+    case READER_BYTES:
+    case READER_MORE:
         return CURSOR_MORE;
-    return at_end(c, line);
+    case READER_END:
+        return at_end(c, line);
+    case READER_FAILED:
+        break;
+    case READER_CHANGED:
+        if (file_loss(c->file) != LOSS_NONE)
+            return lost(c, line);
+        if (file_is_open(c->file))
+            return CURSOR_MORE; /* it goes on in a copy */
+        break;
+    }
+    trail_look(c->trail);
+    c->came = false;
+    return CURSOR_END;
 }

@@ -16,12 +16,13 @@
 #include <stdint.h>
 
 #include "agent/base/sha256.h"
-#include "agent/trail/trail.h"
+#include "agent/trail/reader.h"
 
 enum cursor_what {
     CURSOR_LINE, /* a whole line */
     CURSOR_TORN, /* the rest of a file that will not grow, no newline */
     CURSOR_LONG, /* a line over max_line: only its head is kept */
+    CURSOR_GAP,  /* what stood here can never be read: see `gap` */
     CURSOR_MORE, /* nothing to hand out yet: come back, there is more */
     CURSOR_END   /* nothing more at present */
 };
@@ -33,10 +34,19 @@ struct line {
     unsigned char hash[SHA256_SIZE]; /* of the whole: CURSOR_LONG only */
 };
 
+/* What is lost at line.offset of the file. */
+struct gap {
+    enum loss loss; /* LOSS_NONE: a hole of NULs in the file */
+    uint64_t bytes;
+    bool has_bytes; /* else nobody knows */
+};
+
 struct cursor {
     struct trail *trail;
     const char *who;
     struct file *file; /* NULL while there is none */
+    struct reader reader; /* of the file; reads at offset + end - begin */
+    bool holds;           /* the whole trail, for it has no place yet */
     uint64_t offset;   /* of `begin` */
     char *bytes;
     size_t cap;
@@ -44,10 +54,14 @@ struct cursor {
     size_t scanned;
     size_t end;
     bool was_final; /* the file could not grow at the last EOF */
+    bool came;      /* something was read since the last CURSOR_END */
     bool complained;
+    bool gap_told; /* of this file: the next call goes on to the next one */
+    struct gap gap;
     uint64_t hole_bytes; /* NULs that were passed over, in all */
     uint64_t hole_len;   /* of the run that goes on; 0: none */
     uint64_t read_bytes;
+    uint64_t work_bytes; /* read_bytes, and what was inflated for nothing */
     /* A line over max_line on its way through. */
     struct sha256 *long_hash;
     uint64_t long_len; /* 0: none */
@@ -58,13 +72,16 @@ struct cursor {
 void cursor_open(struct cursor *c, struct trail *t, const char *who);
 void cursor_close(struct cursor *c);
 /* Goes to that place; takes a reference of its own to `f`, which may be NULL:
- * then it waits for the first file. */
-void cursor_seek(struct cursor *c, struct file *f, uint64_t offset);
+ * then it waits for the first file. `guard`: of what must stand before it, or
+ * NULL. */
+void cursor_seek(struct cursor *c, struct file *f, uint64_t offset,
+                 const struct guard *guard);
 /* To behind the last newline of the newest file. */
 int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
 
-/* The offset in the file from which everything has still to be handed out. */
-uint64_t cursor_place(const struct cursor *c);
+/* The place from which everything has still to be handed out; `*f` may be
+ * NULL. */
+uint64_t cursor_place(const struct cursor *c, struct file **f);
 
 /* The next line, if there is one. Reads at most one buffer full. May move to
  * the next file, and then `file` and `offset` tell so. */

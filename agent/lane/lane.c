@@ -4,12 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/lane/checkpoint.h"
 #include "agent/lane/lane_impl.h"
-
-/* No first line of an audit log is so short. */
-#define HEAD_WEAK 64
 
 /* ---- the loop's side ---- */
 
@@ -54,29 +52,40 @@ static void on_more(void *arg)
 
 /* ---- the checkpoint ---- */
 
+static void note_saving(struct lane *l, struct file *f)
+{
+    struct file *old = l->saving;
+
+    l->saving = file_ref(f);
+    file_unref(old);
+}
+
 static int print_checkpoint(void *arg, struct buf *text, struct err *e)
 {
     struct lane *l = arg;
-    struct checkpoint c = { 0 };
-    uint64_t offset;
-    struct file *f = lane_low_mark(l, &offset);
-    int rc;
+    struct low_mark m = lane_low_mark(l);
+    struct checkpoint c = { .last_us = m.last_us };
 
-    if (f == NULL || file_fd(f) < 0)
+    (void)e;
+    if (m.file == NULL)
         return ERR_AGAIN;
-    rc = checkpoint_take(&c, file_fd(f), file_path(f), offset, e);
-    /* A file without a first line is known by its inode alone, which may soon
-     * be another's: the place before it is the better one. */
-    if (rc == 0 && offset == 0 && c.id.head_len < HEAD_WEAK &&
-        l->has_checkpoint)
-        rc = ERR_AGAIN;
-    if (rc == 0) {
-        c.mark = l->mark;
-        checkpoint_print(&c, text);
-        c.mark = (struct buf){ 0 };
+    checkpoint_take(&c, m.file, m.offset);
+    if (l->has_checkpoint && c.id.head_len == 0) {
+        /* Known by its inode alone, which may soon be another's: the place
+         * before it is the better one. */
+        checkpoint_free(&c);
+        return ERR_AGAIN;
     }
+    if (c.id.head_len > 0 && !file_is_remembered(m.file) && !l->closing) {
+        checkpoint_free(&c);
+        return ERR_BUSY; /* the roll first: it has the file's place */
+    }
+    c.mark = l->mark;
+    checkpoint_print(&c, text);
+    c.mark = (struct buf){ 0 };
     checkpoint_free(&c);
-    return rc;
+    note_saving(l, m.file);
+    return 0;
 }
 
 static void on_saved(void *arg, bool hurried)
@@ -84,6 +93,9 @@ static void on_saved(void *arg, bool hurried)
     struct lane *l = arg;
 
     l->count.checkpoints++;
+    file_unref(l->saved);
+    l->saved = l->saving;
+    l->saving = NULL;
     l->has_checkpoint = true;
     if (!hurried || !l->barrier)
         return;
@@ -93,33 +105,35 @@ static void on_saved(void *arg, bool hurried)
 
 static const struct saver_ops saver_ops = { print_checkpoint, on_saved };
 
-/* Finds the place of the checkpoint; false where it is no more. */
-static bool find_place(struct lane *l, const struct checkpoint *c)
+/*
+ * Goes to the place of the checkpoint, which may be in a file that is there no
+ * more: then it begins with that loss, once there is anything after it.
+ */
+static void find_place(struct lane *l, const struct checkpoint *c)
 {
     struct file *f = trail_find(l->env.trail, &c->id);
 
-    if (f == NULL) {
+    l->last_us = c->last_us;
+    if (f == NULL && c->id.head_len == 0 && c->offset == 0) {
         log_warn(l->who,
-                 "%.*s, read up to offset %" PRIu64 ", is not there any more; "
+                 "%.*s, of which nothing was read yet, is not there any more; "
                  "starting at the oldest file there is",
-                 (int)c->path.len, c->path.at, c->offset);
-        return false;
+                 (int)c->path.len, c->path.at);
+        cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
+        return;
     }
-    if (file_fd(f) < 0) {
-        cursor_seek(&l->cursor, f, c->offset);
-        return true; /* it cannot be opened yet, and is waited for */
-    }
-    if (!guard_holds(file_fd(f), c->offset, &c->guard)) {
-        log_warn(l->who,
-                 "%s is not what it was before offset %" PRIu64
-                 "; reading it from its start",
-                 file_path(f), c->offset);
-        cursor_seek(&l->cursor, f, 0);
-        return false;
-    }
-    log_info(l->who, "resuming %s at offset %" PRIu64, file_path(f), c->offset);
-    cursor_seek(&l->cursor, f, c->offset);
-    return true;
+    if (f == NULL)
+        f = trail_add_lost(l->env.trail, &c->id,
+                           span(c->path.at, c->path.len));
+    if (file_loss(f) != LOSS_NONE)
+        log_error(l->who,
+                  "%s, read up to offset %" PRIu64 ", is not there any more; "
+                  "going on with what was written after it",
+                  file_path(f), c->offset);
+    else
+        log_info(l->who, "resuming %s at offset %" PRIu64, file_path(f),
+                 c->offset);
+    cursor_seek(&l->cursor, f, c->offset, &c->guard);
 }
 
 /* Where there is no checkpoint. */
@@ -131,10 +145,10 @@ static int start_anew(struct lane *l, struct err *e)
     if (conf->start == START_END)
         rc = cursor_seek_end(&l->cursor, e);
     else
-        cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0);
+        cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
     if (rc == 0 && l->cursor.file != NULL)
         log_info(l->who, "no checkpoint: starting at offset %" PRIu64 " of %s",
-                 cursor_place(&l->cursor), file_path(l->cursor.file));
+                 l->cursor.offset, file_path(l->cursor.file));
     return rc;
 }
 
@@ -143,7 +157,7 @@ static int resume(struct lane *l, struct err *e)
 {
     const struct output_ops *ops = l->env.ops;
     struct checkpoint c = { 0 };
-    bool fell_back = false, found = false;
+    bool fell_back = false;
     int rc =
         checkpoint_load(&c, l->env.state, l->checkpoint_name, &fell_back, e);
 
@@ -154,9 +168,8 @@ static int resume(struct lane *l, struct err *e)
                  l->checkpoint_name);
     if (rc == 0) {
         l->has_checkpoint = true;
-        found = find_place(l, &c);
-        if (found)
-            buf_add(&l->mark, c.mark.at, c.mark.len);
+        find_place(l, &c);
+        buf_add(&l->mark, c.mark.at, c.mark.len);
     } else if (rc == ERR_MISSING) {
         rc = start_anew(l, e);
     }
@@ -194,16 +207,19 @@ static void free_shipments(struct shipment *s)
 
 static void lane_free(struct lane *l)
 {
+    if (l->cursor.bytes != NULL)
+        cursor_close(&l->cursor); /* first: from now on all is kept */
+    file_unref(l->saving);
+    file_unref(l->saved);
     free_shipments(l->first);
     free_shipments(l->filling);
     free_shipments(l->spare);
     batch_buffers_free(&l->buffers);
-    if (l->cursor.bytes != NULL)
-        cursor_close(&l->cursor);
     if (l->parser != NULL)
         l->parser_ops->close(l->parser);
     edits_free(&l->edits);
     buf_free(&l->mark);
+    buf_free(&l->gap);
     free(l->checkpoint_name);
     free(l->who);
     free(l);
@@ -239,13 +255,14 @@ struct lane *lane_open(const struct lane_env *env, struct err *e)
     l->parser_ops = parsers[trail_settings(env->trail)->parser];
     l->parser = l->parser_ops->open();
     l->waiter = (struct waiter){ .more = on_more, .arg = l };
+    l->last_us = CLOCK_NO_TIME;
     cursor_open(&l->cursor, env->trail, l->who);
     if (!open_output(l, e)) {
         lane_free(l);
         return NULL;
     }
     l->saver = saver_open(env->loop, l->who, env->state, l->checkpoint_name,
-                          &saver_ops, l);
+                          "checkpoint", &saver_ops, l);
     init_handles(l);
     return l;
 }
@@ -258,6 +275,7 @@ int lane_start(struct lane *l, struct err *e)
         return rc;
     l->reading = true;
     l->noted = l->cursor.file;
+    l->saved = l->has_checkpoint ? file_ref(l->cursor.file) : NULL;
     saver_hurry(l->saver);
     lane_wake(l);
     return 0;
@@ -343,7 +361,7 @@ uint64_t lane_left_behind(const struct lane *l)
     uint64_t n = 0;
 
     for (const struct shipment *s = l->first; s != NULL; s = s->next)
-        n += s->end - s->start;
+        n += s->end > s->start ? s->end - s->start : 0;
     return n;
 }
 
@@ -356,23 +374,49 @@ static uint64_t open_events(const struct lane *l)
     return n;
 }
 
+/* How far behind it is, and how long that may go on; "unknown" where nobody can
+ * tell. */
+static void add_lag(const struct lane *l, struct buf *out)
+{
+    struct low_mark m = lane_low_mark(l);
+    int64_t behind = 0;
+    struct trail_lag lag;
+
+    trail_lag(l->env.trail, m.file, m.offset, &lag);
+    if (lag.bytes > 0 && m.last_us != CLOCK_NO_TIME)
+        behind = (clock_wall_us() - m.last_us) / 1000000;
+    buf_printf(out,
+               "backlog_bytes=%" PRIu64 " backlog_seconds=%" PRIi64
+               " backlog_files=%" PRIu64 " seconds_to_loss=",
+               lag.bytes, behind > 0 ? behind : 0, lag.files);
+    if (lag.seconds_left < 0)
+        buf_printf(out, "unknown");
+    else
+        buf_printf(out, "%" PRIi64, lag.seconds_left);
+}
+
 void lane_log_counters(const struct lane *l)
 {
     struct counters c = l->count;
     uint64_t in_flight = open_events(l);
+    struct buf lag = { 0 };
 
     c.read_bytes = l->cursor.read_bytes;
     c.hole_bytes = l->cursor.hole_bytes;
+    add_lag(l, &lag);
     log_always(l->who,
                "counters read=%" PRIu64 " delivered=%" PRIu64
                " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
                " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
                " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
                " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
-               " hole_bytes=%" PRIu64 " checkpoints=%" PRIu64,
+               " hole_bytes=%" PRIu64 " gaps=%" PRIu64 " gap_bytes=%" PRIu64
+               " checkpoints=%" PRIu64 " %.*s",
                c.read, c.delivered, c.duplicate, c.filtered,
                c.refused + c.quarantined, in_flight,
                counters_balance(&c, in_flight) ? "yes" : "NO", c.read_bytes,
                c.sent_bytes, c.requests, c.retried, c.blocked, c.refused,
-               c.quarantined, c.hole_bytes, c.checkpoints);
+               c.quarantined, c.hole_bytes, c.gaps, c.gap_bytes, c.checkpoints,
+               (int)lag.len, lag.at);
+    buf_free(&lag);
 }

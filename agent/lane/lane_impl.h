@@ -9,8 +9,9 @@
 
 #include "agent/base/edits.h"
 #include "agent/lane/cursor.h"
+#include "agent/lane/gap.h"
 #include "agent/lane/lane.h"
-#include "agent/lane/saver.h"
+#include "agent/base/saver.h"
 #include "agent/lane/shipment.h"
 #include "parsers/parser.h"
 
@@ -40,6 +41,8 @@ struct lane {
     bool has_line; /* `line` was read but not yet taken */
     enum cursor_what line_what;
     struct line line;
+    struct buf gap;  /* the record of one, while it is at hand */
+    int64_t last_us; /* time of the last event taken; CLOCK_NO_TIME */
     bool reading;
     bool closing;  /* nothing is read, sent or booked any more */
     bool lingered; /* what is there now goes without waiting */
@@ -62,6 +65,8 @@ struct lane {
     /* to the checkpoint */
     struct saver *saver;
     struct buf mark;     /* of the output, as of the low mark */
+    struct file *saved;  /* where the checkpoint on disk is: kept for it */
+    struct file *saving; /* where the one that is being written is */
     bool has_checkpoint; /* there is one on disk */
     bool barrier;        /* no sending until a checkpoint is saved */
 
@@ -88,7 +93,12 @@ void lane_seal(struct lane *l);
 /* unload.c */
 void lane_dispatch(struct lane *l);
 void lane_settle_front(struct lane *l);
-/* The first place that is not settled: its file (NULL: none yet), offset. */
-struct file *lane_low_mark(const struct lane *l, uint64_t *offset);
+/* The first place that is not settled. */
+struct low_mark {
+    struct file *file; /* NULL: none yet */
+    uint64_t offset;
+    int64_t last_us; /* time of the last event before it */
+};
+struct low_mark lane_low_mark(const struct lane *l);
 
 #endif

@@ -4,8 +4,10 @@
  * shipment that is being filled.
  */
 #include <malloc.h>
+#include <stdlib.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/log.h"
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
@@ -15,6 +17,10 @@
 #define SHARE_MIN (64 * KIB)
 /* What an output adds to a line: action, id, time. */
 #define ITEM_OVERHEAD 256
+/* What is looked at of the file after a gap, for the time of its first event. */
+#define PEEK (64 * KIB)
+/* The record of a gap; a path may be long. */
+#define GAP_MAX (8 * KIB)
 
 static uint64_t memory_held(const struct lane *l)
 {
@@ -117,14 +123,18 @@ static bool fits(struct lane *l, uint64_t len)
 /* A place for the line at hand, or false: there is none now. */
 static bool find_place(struct lane *l)
 {
-    if (l->filling != NULL && !fits(l, l->line.len))
+    uint64_t len = l->line_what == CURSOR_GAP ? GAP_MAX : l->line.len;
+
+    if (l->filling != NULL && !fits(l, len))
         lane_seal(l);
     if (l->filling == NULL)
         l->filling = get_shipment(l);
     if (l->filling == NULL)
         return false;
-    if (shipment_is_empty(l->filling))
+    if (shipment_is_empty(l->filling)) {
         shipment_start(l->filling, l->cursor.file, l->line.offset);
+        l->filling->last_us = l->last_us;
+    }
     return true;
 }
 
@@ -158,6 +168,8 @@ static void add_event(struct lane *l)
     enum shape shape = l->env.ops->shape;
     struct item *it;
 
+    if (ev->time_us != CLOCK_NO_TIME)
+        l->last_us = ev->time_us;
     edits_start(&l->edits, shape == SHAPE_BYTES ? ev->line : ev->body);
     if (ev->time_us == CLOCK_NO_TIME)
         ev->time_us = clock_wall_us();
@@ -165,7 +177,55 @@ static void add_event(struct lane *l)
     l->env.ops->encode(l->output, &s->batch, ev, &l->edits);
     it = &s->batch.items[s->batch.n - 1];
     it->place = l->line.offset;
-    it->line_len = (uint32_t)l->line.len;
+    it->line_len = (uint32_t)ev->line.len;
+}
+
+/* The time of the event that comes next, if it is there and can be read. */
+static int64_t next_time(struct lane *l)
+{
+    int64_t time_us = CLOCK_NO_TIME;
+    struct reader r;
+    struct file *f;
+    size_t got = 0;
+    char *bytes = xmalloc(PEEK);
+    uint64_t offset = cursor_place(&l->cursor, &f);
+    const char *newline;
+
+    reader_open(&r);
+    reader_seek(&r, f, offset, NULL);
+    if (reader_read(&r, bytes, PEEK, &got) == READER_BYTES) {
+        newline = memchr(bytes, '\n', got);
+        if (newline != NULL &&
+            l->parser_ops->run(l->parser,
+                               span(bytes, (size_t)(newline - bytes)),
+                               &l->event) == 0)
+            time_us = l->event.time_us;
+    }
+    reader_close(&r);
+    free(bytes);
+    return time_us;
+}
+
+/* What is lost gets an event of its own in the place of those that are. */
+static void add_gap(struct lane *l)
+{
+    const struct gap *gap = &l->cursor.gap;
+    struct gap_record g = {
+        .gap = gap,
+        .trail = trail_name(l->env.trail),
+        .file = l->cursor.file,
+        .offset = l->line.offset,
+        .after_us = l->last_us,
+        .before_us = next_time(l),
+    };
+    int64_t last_us = l->last_us;
+
+    gap_print(&g, &l->gap, &l->event);
+    log_error(l->who, "lost: %.*s", (int)l->gap.len, l->gap.at);
+    add_event(l);
+    l->last_us = last_us;
+    l->count.gaps++;
+    l->count.gap_bytes += gap->has_bytes ? gap->bytes : 0;
 }
 
 static bool is_blank(const struct lane *l)
@@ -183,7 +243,9 @@ static bool take_line(struct lane *l)
         return true;
     if (!find_place(l))
         return false;
-    if (l->line_what == CURSOR_LONG)
+    if (l->line_what == CURSOR_GAP)
+        add_gap(l);
+    else if (l->line_what == CURSOR_LONG)
         quarantine(l, "the line is longer than max_line");
     else if (l->line_what == CURSOR_TORN)
         quarantine(l, "the file ended in the middle of the line");
@@ -191,7 +253,7 @@ static bool take_line(struct lane *l)
         quarantine(l, l->parser_ops->why(l->parser));
     else
         add_event(l);
-    l->filling->end = cursor_place(&l->cursor);
+    l->filling->end = l->cursor.offset;
     l->count.read++;
     return true;
 }
@@ -255,9 +317,9 @@ static void note_file(struct lane *l)
 
 bool lane_load(struct lane *l)
 {
-    uint64_t stop = l->cursor.read_bytes + BUDGET;
+    uint64_t stop = l->cursor.work_bytes + BUDGET;
 
-    while (l->cursor.read_bytes < stop) {
+    while (l->cursor.work_bytes < stop) {
         if (!l->has_line) {
             l->line_what = cursor_next(&l->cursor, &l->line);
             note_file(l);

@@ -345,16 +345,20 @@ void lane_dispatch(struct lane *l)
 
 /* ---- settling ---- */
 
-struct file *lane_low_mark(const struct lane *l, uint64_t *offset)
+struct low_mark lane_low_mark(const struct lane *l)
 {
     const struct shipment *s = l->first != NULL ? l->first : l->filling;
+    struct low_mark m = { .last_us = l->last_us };
 
-    if (s != NULL && (s == l->first || !shipment_is_empty(s))) {
-        *offset = s->start;
-        return s->file;
+    if (s != NULL && (s == l->first || !shipment_is_empty(s)))
+        return (struct low_mark){ s->file, s->start, s->last_us };
+    if (l->has_line) {
+        m.file = l->cursor.file;
+        m.offset = l->line.offset;
+    } else {
+        m.offset = cursor_place(&l->cursor, &m.file);
     }
-    *offset = l->has_line ? l->line.offset : cursor_place(&l->cursor);
-    return l->cursor.file;
+    return m;
 }
 
 static void recycle(struct shipment *s)

@@ -22,7 +22,7 @@ struct agent {
     void (*cut_short)(void);
     uv_loop_t loop;
     struct state state;
-    struct watcher *watcher; /* of all trails */
+    struct watcher *watcher;
     struct trail **trails;
     struct lane **lanes;
     size_t nlanes;
@@ -219,8 +219,8 @@ static void open_trails(struct agent *a)
     a->watcher = watcher_open(&a->loop);
     a->trails = xcalloc(c->ntrails, sizeof(*a->trails));
     for (size_t i = 0; i < c->ntrails; i++)
-        a->trails[i] = trail_open(a->watcher, &a->loop, c->trails[i].name,
-                                  &c->trails[i].conf);
+        a->trails[i] = trail_open(a->watcher, &a->loop, a->state.dir,
+                                  c->trails[i].name, &c->trails[i].conf);
 }
 
 static enum agent_end start(struct agent *a)

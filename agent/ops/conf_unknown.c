@@ -40,6 +40,7 @@ static void add_owners(struct buf *owners, const char *name)
     add_owner(owners, has(agent_opts, name) || strcmp(name, "outputs") == 0,
               "the top level");
     add_owner(owners, has(trail_opts, name), "a trail");
+    add_groups(owners, trail_opts, name);
     add_owner(owners, has(lane_opts, name) || has(type_opts, name),
               "an output");
     for (size_t i = 0; outputs[i] != NULL; i++) {

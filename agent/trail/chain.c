@@ -7,69 +7,249 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/file.h"
 #include "agent/base/log.h"
+#include "agent/trail/gunzip.h"
 
-/* A writer that does not rotate by itself may reopen late: its old file counts
- * as final only when it has been quiet for so long. */
-#define QUIET_US (5 * INT64_C(1000000))
+/* Nobody compresses for so long without a byte. */
+#define GZ_STALE_US (10 * INT64_C(1000000))
 
-void file_open(struct file *f)
+/* ---- a file ---- */
+
+struct file *chain_add(struct chain *c, struct file *next)
 {
-    struct stat st;
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd >= 0 &&
-        (fstat(fd, &st) != 0 || st.st_dev != f->dev || st.st_ino != f->ino)) {
-        close(fd); /* another one by now: the next look tells */
-        return;
-    }
-    if (fd >= 0 && f->complained)
-        log_info(f->chain->who, "%s can be read again", f->path);
-    if (fd < 0 && errno != ENOENT && !f->complained)
-        log_error(f->chain->who,
-                  "cannot open %s: %s; waiting, nothing is skipped", f->path,
-                  strerror(errno));
-    f->complained = fd < 0;
-    f->fd = fd;
-}
-
-struct file *file_new(struct chain *c, const char *path, const struct stat *st,
-                      int fd)
-{
-    struct file *f = xcalloc(1, sizeof(*f));
+    struct file *f = xcalloc(1, sizeof(*f)), **at = &c->oldest;
 
     f->chain = c;
-    f->path = xstrdup(path);
-    f->dev = st->st_dev;
-    f->ino = st->st_ino;
-    f->fd = fd;
-    if (fd < 0)
-        file_open(f);
+    f->fd = -1;
+    while (*at != next)
+        at = &(*at)->next;
+    f->next = next;
+    *at = f;
     return f;
+}
+
+void chain_remove(struct chain *c, struct file *f)
+{
+    struct file **at = &c->oldest;
+
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    f->next = NULL;
+}
+
+void chain_changed(struct chain *c, bool urgent)
+{
+    if (c->changed != NULL)
+        c->changed(c->arg, urgent);
 }
 
 void file_free(struct file *f)
 {
-    if (f->fd >= 0)
-        close(f->fd);
+    file_close(f);
+    for (int i = 0; i < NFORMS; i++)
+        free(f->names[i].path);
     free(f->path);
     free(f);
 }
 
+void name_clear(struct name *n)
+{
+    free(n->path);
+    *n = (struct name){ 0 };
+}
+
+void name_set(struct file *f, enum form form, const char *path,
+              const struct stat *st)
+{
+    struct name *n = &f->names[form];
+
+    if (n->path == NULL || strcmp(n->path, path) != 0) {
+        if (n->path != NULL)
+            log_debug(f->chain->who, "%s is %s now", n->path, path);
+        free(n->path);
+        n->path = xstrdup(path);
+    }
+    if (form == FORM_PLAIN || f->names[FORM_PLAIN].path == NULL) {
+        free(f->path);
+        f->path = xstrdup(path);
+    }
+    n->st = *st;
+    n->seen = f->is_named = true;
+}
+
+void file_close(struct file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+    f->version++;
+}
+
+void file_update_head(struct file *f)
+{
+    uint32_t before = f->id.head_len;
+    struct head h;
+    struct stat st;
+
+    if (f->fd < 0 || f->head_is_whole || fstat(f->fd, &st) != 0 ||
+        head_read(f->fd, f->form == FORM_GZ, &h, NULL) != 0)
+        return;
+    if (h.len >= before)
+        identity_set(&f->id, &st, &h);
+    f->head_is_whole = h.is_whole;
+    if (h.len > before)
+        chain_changed(f->chain, true);
+}
+
+static void note_size(struct file *f, const struct stat *st)
+{
+    uint32_t isize;
+
+    if (f->form == FORM_PLAIN) {
+        f->text_size = (uint64_t)st->st_size;
+        f->has_text_size = true;
+    } else if (!f->has_text_size && gunzip_size(f->fd, &isize)) {
+        f->text_size = isize;
+        f->has_text_size = true;
+    }
+}
+
+void file_take_fd(struct file *f, enum form form, int fd)
+{
+    struct stat st;
+
+    pins_remove(&f->chain->pins, f); /* it was of what was open */
+    file_close(f);
+    f->fd = fd;
+    f->form = form;
+    f->loss = LOSS_NONE;
+    if (fstat(fd, &st) != 0)
+        return;
+    note_size(f, &st);
+    f->id.dev = st.st_dev;
+    f->id.ino = st.st_ino;
+    file_update_head(f);
+}
+
+/* One of its names; -1 where that is another file by now. */
+static int open_name(const struct name *n)
+{
+    int fd = open(n->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_dev != n->st.st_dev ||
+                    st.st_ino != n->st.st_ino)) {
+        close(fd); /* the next look tells */
+        errno = ENOENT;
+        return -1;
+    }
+    return fd;
+}
+
+void file_open(struct file *f)
+{
+    int why = ENOENT;
+
+    for (int form = 0; form < NFORMS && f->fd < 0; form++) {
+        const struct name *n = &f->names[form];
+        int fd = n->path != NULL ? open_name(n) : -1;
+
+        if (fd >= 0)
+            file_take_fd(f, (enum form)form, fd);
+        else if (n->path != NULL && errno != ENOENT)
+            why = errno;
+    }
+    if (f->fd >= 0 && f->complained)
+        log_info(f->chain->who, "%s can be read again", f->path);
+    if (f->fd < 0 && why != ENOENT && !f->complained)
+        log_error(f->chain->who,
+                  "cannot open %s: %s; waiting, nothing is skipped", f->path,
+                  strerror(why));
+    f->complained = f->fd < 0 && why != ENOENT;
+}
+
+bool file_is(const struct file *f, const struct identity *id)
+{
+    bool same_inode = f->id.dev == id->dev && f->id.ino == id->ino;
+    struct head h;
+
+    if (id->head_len == 0 || f->id.head_len == 0)
+        return same_inode && f->id.head_len == id->head_len;
+    if (f->id.head_len == id->head_len)
+        return memcmp(f->id.head, id->head, SHA256_SIZE) == 0;
+    if (f->fd < 0)
+        return same_inode; /* not to be opened yet: it has to do */
+    return head_read(f->fd, f->form == FORM_GZ, &h, NULL) == 0 &&
+           identity_has_head(id, &h);
+}
+
+int64_t file_rotated_ms(const struct file *f)
+{
+    char text[] = "2006-01-02T15:04:05.000Z";
+    int64_t us = CLOCK_NO_TIME;
+    struct stat st;
+
+    if (f->sibling.kind == SIBLING_TIMED &&
+        strlen(f->sibling.key) == strlen("2006-01-02T15-04-05.000")) {
+        memcpy(text, f->sibling.key, strlen(f->sibling.key));
+        text[13] = text[16] = ':';
+        us = clock_parse(span(text, strlen(text)));
+    }
+    if (us != CLOCK_NO_TIME)
+        return us / 1000;
+    if (f->fd < 0 || fstat(f->fd, &st) != 0)
+        return clock_wall_us() / 1000;
+    return st.st_mtim.tv_sec * INT64_C(1000);
+}
+
+uint64_t file_held_bytes(const struct file *f)
+{
+    struct stat st;
+
+    if (f->fd < 0 || f == f->chain->live || f->next == NULL ||
+        fstat(f->fd, &st) != 0 || st.st_nlink > (nlink_t)f->pinned)
+        return 0;
+    return (uint64_t)st.st_size;
+}
+
+/* ---- who needs it ---- */
+
 struct file *file_ref(struct file *f)
 {
-    if (f != NULL)
-        f->refs++;
+    if (f == NULL)
+        return NULL;
+    f->refs++;
+    for (struct file *g = f; g != NULL; g = g->next) {
+        if (g->passed && g->fd < 0)
+            file_open(g);
+        g->passed = false;
+    }
     return f;
+}
+
+static void let_go(struct file *f)
+{
+    if (f->passed)
+        return;
+    f->passed = true;
+    file_update_head(f); /* by which it is known from now on */
+    file_close(f);
+    pins_remove(&f->chain->pins, f);
+    chain_changed(f->chain, false);
 }
 
 void chain_drop_passed(struct chain *c)
 {
     struct file **at = &c->oldest;
 
+    if (c->holds > 0 || !c->began)
+        return;
     while (*at != NULL && (*at)->refs == 0 && *at != c->live) {
         struct file *f = *at;
 
+        let_go(f);
         if (f->is_named) {
             at = &f->next;
             continue;
@@ -86,99 +266,174 @@ void file_unref(struct file *f)
     if (f->refs == 0)
         abort();
     f->refs--;
-    if (f->refs == 0 && !f->is_named)
+    if (f->refs == 0)
         chain_drop_passed(f->chain);
 }
 
-int file_fd(const struct file *f)
+/* ---- whether it can still grow ---- */
+
+static bool holds_something(const struct file *f)
 {
-    return f->fd;
+    struct stat st;
+
+    return f->next != NULL || f->fd < 0 || fstat(f->fd, &st) != 0 ||
+           st.st_size > 0;
 }
 
-const char *file_path(const struct file *f)
+/* Neither by the time it bears nor by our own clock has it grown lately. */
+static bool is_quiet(struct file *f)
 {
-    return f->path;
-}
+    int64_t now_ns = clock_wall_us() * 1000, age_ms;
+    uint64_t now_ms = clock_mono_ms();
+    struct stat st;
 
-struct file *chain_find_inode(const struct chain *c, const struct stat *st)
-{
-    for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (f->dev == st->st_dev && f->ino == st->st_ino)
-            return f;
+    if (fstat(f->fd, &st) != 0)
+        return false;
+    age_ms = (now_ns - st.st_mtim.tv_sec * INT64_C(1000000000) -
+              st.st_mtim.tv_nsec) /
+             1000000;
+    if (age_ms >= (int64_t)f->chain->quiet_ms)
+        return true;
+    if (f->grown_ms == 0 || f->grown_to != (uint64_t)st.st_size) {
+        f->grown_ms = now_ms;
+        f->grown_to = (uint64_t)st.st_size;
     }
-    return NULL;
-}
-
-void chain_append(struct chain *c, struct file *f)
-{
-    struct file **at = &c->oldest;
-
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = f;
-}
-
-void chain_remove(struct chain *c, struct file *f)
-{
-    struct file **at = &c->oldest;
-
-    while (*at != f)
-        at = &(*at)->next;
-    *at = f->next;
-    f->next = NULL;
-}
-
-void file_rename(struct file *f, const char *path)
-{
-    if (strcmp(f->path, path) == 0)
-        return;
-    log_debug(f->chain->who, "%s is %s now", f->path, path);
-    free(f->path);
-    f->path = xstrdup(path);
+    return now_ms - f->grown_ms >= f->chain->quiet_ms;
 }
 
 /*
  * lumberjack closes a file before it renames it, so that one is final at once.
- * Another writer may go on for a while.
+ * Another writer may go on with the file it has: until the next one holds
+ * something there is nothing to hurry for, and then the old one has to be quiet
+ * for a while.
  */
-static bool is_final(const struct file *f)
+static bool is_final(struct file *f)
 {
-    struct stat st;
-    int64_t changed_us;
-
     if (f == f->chain->live || f->next == NULL)
         return false;
     if (f->fd < 0)
-        return !f->is_named; /* while it is there it may yet be opened */
-    if (f->sibling.kind == SIBLING_TIMED || f->chain->is_lumberjack)
+        return f->loss != LOSS_NONE; /* else it may yet be opened */
+    if (f->sibling.kind == SIBLING_TIMED || f->chain->is_lumberjack ||
+        f->is_copy || f->form == FORM_GZ)
         return true;
-    if (fstat(f->fd, &st) != 0)
-        return false;
-    changed_us =
-        st.st_mtim.tv_sec * INT64_C(1000000) + st.st_mtim.tv_nsec / 1000;
-    return clock_wall_us() - changed_us >= QUIET_US;
+    return holds_something(f->next) && is_quiet(f);
 }
 
 struct file *chain_after(const struct file *f)
 {
-    return is_final(f) ? f->next : NULL;
+    return is_final((struct file *)f) ? f->next : NULL;
 }
 
-struct file *chain_find(const struct chain *c, const struct identity *id)
+/* ---- lost and cut ---- */
+
+void chain_lose(struct chain *c, struct file *f, enum loss loss)
 {
-    struct file *copy = NULL;
+    file_close(f);
+    f->loss = loss;
+    chain_changed(c, false);
+}
 
-    for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        enum identity_match m = IDENTITY_OTHER;
+bool chain_is_stale(const struct file *f)
+{
+    int64_t age_us;
+    struct stat st;
 
-        if (f->fd >= 0)
-            m = identity_match(f->fd, id);
-        else if (f->dev == id->dev && f->ino == id->ino)
-            m = IDENTITY_SAME; /* not to be opened yet: it has to do */
-        if (m == IDENTITY_SAME)
-            return f;
-        if (m == IDENTITY_SAME_HEAD && copy == NULL)
-            copy = f;
+    if (f->names[FORM_PLAIN].path != NULL || fstat(f->fd, &st) != 0)
+        return false;
+    age_us = clock_wall_us() - st.st_mtim.tv_sec * INT64_C(1000000);
+    return age_us > GZ_STALE_US || age_us < -GZ_STALE_US;
+}
+
+static void set_end(struct live_end *end, uint64_t at, struct span before)
+{
+    size_t n = before.len < sizeof(end->bytes) ? before.len : 0;
+
+    if (n == 0 && before.len > 0) {
+        n = sizeof(end->bytes);
+        before = span(before.at + before.len - n, n);
     }
-    return copy;
+    end->at = at;
+    end->len = n;
+    if (n > 0)
+        memcpy(end->bytes, before.at, n);
+}
+
+void chain_note_end(struct chain *c, const struct file *f, uint64_t at,
+                    struct span before)
+{
+    if (f == c->live && at > c->live_end.at)
+        set_end(&c->live_end, at, before);
+    if (f == c->live && !f->head_is_whole)
+        file_update_head(c->live);
+}
+
+/* The live file goes on from its start as a new one. */
+static void go_on_anew(struct chain *c, struct file *f)
+{
+    struct name *n = &f->names[FORM_PLAIN];
+    struct file *anew = chain_add(c, f->next);
+    int fd = f->fd;
+
+    name_set(anew, FORM_PLAIN, n->path != NULL ? n->path : c->path, &n->st);
+    name_clear(n);
+    f->is_named = false;
+    f->fd = -1;
+    f->version++;
+    f->id.dev = f->id.ino = 0; /* that is the new one's */
+    c->live = anew;
+    c->live_end = (struct live_end){ 0 };
+    file_take_fd(anew, FORM_PLAIN, fd);
+}
+
+void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
+{
+    if (f->loss != LOSS_NONE || f->fd < 0)
+        return;
+    log_warn(c->who,
+             "%s was cut, and perhaps written anew, after it was read up to "
+             "offset %llu",
+             f->path, (unsigned long long)at);
+    if (f != c->live || c->cut != NULL) {
+        chain_lose(c, f, LOSS_TRUNCATED);
+        return;
+    }
+    c->cut_end = c->live_end;
+    if (at >= c->cut_end.at)
+        set_end(&c->cut_end, at, before);
+    f->is_copy = true;
+    go_on_anew(c, f);
+    c->cut = f;
+    c->dir_mtime = (struct timespec){ 0 };
+    chain_look(c);
+}
+
+bool chain_check_live(struct chain *c)
+{
+    struct live_end *end = &c->live_end, now = { 0 };
+    struct file *f = c->live;
+    struct stat st;
+    ssize_t n;
+
+    if (f == NULL || f->fd < 0 || fstat(f->fd, &st) != 0)
+        return false;
+    if ((uint64_t)st.st_size < end->at ||
+        (end->len > 0 &&
+         (file_pread(f->fd, now.bytes, end->len, end->at - end->len) !=
+              (ssize_t)end->len ||
+          memcmp(now.bytes, end->bytes, end->len) != 0))) {
+        chain_cut(c, f, end->at, span(end->bytes, end->len));
+        return true;
+    }
+    if ((uint64_t)st.st_size > end->at) {
+        now.at = (uint64_t)st.st_size;
+        now.len = now.at < sizeof(now.bytes) ? now.at : sizeof(now.bytes);
+        n = file_pread(f->fd, now.bytes, now.len, now.at - now.len);
+        if (n == (ssize_t)now.len)
+            *end = now;
+    }
+    if ((uint64_t)st.st_size > f->text_size)
+        c->grown += (uint64_t)st.st_size - f->text_size;
+    f->text_size = (uint64_t)st.st_size;
+    f->has_text_size = true;
+    return false;
 }

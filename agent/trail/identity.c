@@ -1,57 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/trail/identity.h"
 
-#include <sys/stat.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "agent/base/file.h"
+#include "agent/base/sealed.h"
+#include "agent/trail/gunzip.h"
 
-/* The head of at most `max` bytes; -1 with errno. */
-static ssize_t hash_head(int fd, size_t max, unsigned char out[SHA256_SIZE])
+int head_read(int fd, bool is_gz, struct head *h, struct err *e)
 {
-    char head[IDENTITY_HEAD_MAX];
-    ssize_t n = file_pread(fd, head, max, 0);
+    ssize_t n = is_gz ? gunzip_head(fd, h->bytes, sizeof(h->bytes))
+                      : file_pread(fd, h->bytes, sizeof(h->bytes), 0);
     const char *end;
 
-    if (n < 0)
-        return -1;
-    end = memchr(head, '\n', (size_t)n);
-    if (end != NULL)
-        n = end - head;
-    sha256_of(span(head, (size_t)n), out);
-    return n;
-}
-
-int identity_of(int fd, struct identity *id, struct err *e)
-{
-    struct stat st;
-    ssize_t n;
-
-    if (fstat(fd, &st) != 0)
-        return err_set(e, ERR_IO, "cannot stat: %m");
-    n = hash_head(fd, IDENTITY_HEAD_MAX, id->head);
-    if (n < 0)
+    h->len = 0;
+    h->is_whole = false;
+    if (n < 0 && !is_gz)
         return err_set(e, ERR_IO, "cannot read: %m");
-    id->dev = st.st_dev;
-    id->ino = st.st_ino;
-    id->head_len = (uint32_t)n;
+    if (n <= 0)
+        return 0;
+    end = memchr(h->bytes, '\n', (size_t)n);
+    h->len = end != NULL ? (size_t)(end - h->bytes) : (size_t)n;
+    h->is_whole = end != NULL || h->len == sizeof(h->bytes);
     return 0;
 }
 
-enum identity_match identity_match(int fd, const struct identity *id)
+void identity_set(struct identity *id, const struct stat *st,
+                  const struct head *h)
 {
-    unsigned char head[SHA256_SIZE];
-    struct stat st;
-    bool same_inode;
+    id->dev = st->st_dev;
+    id->ino = st->st_ino;
+    id->head_len = (uint32_t)h->len;
+    sha256_of(span(h->bytes, h->len), id->head);
+}
 
-    if (fstat(fd, &st) != 0)
-        return IDENTITY_OTHER;
-    same_inode = st.st_dev == id->dev && st.st_ino == id->ino;
-    if (id->head_len == 0)
-        return same_inode ? IDENTITY_SAME : IDENTITY_OTHER;
-    if (hash_head(fd, id->head_len, head) != (ssize_t)id->head_len ||
-        memcmp(head, id->head, SHA256_SIZE) != 0)
-        return IDENTITY_OTHER;
-    return same_inode ? IDENTITY_SAME : IDENTITY_SAME_HEAD;
+bool identity_has_head(const struct identity *id, const struct head *h)
+{
+    unsigned char hash[SHA256_SIZE];
+
+    if (id->head_len == 0 || h->len < id->head_len)
+        return false;
+    sha256_of(span(h->bytes, id->head_len), hash);
+    return memcmp(hash, id->head, SHA256_SIZE) == 0;
+}
+
+bool identity_has_inode(const struct identity *id, const struct stat *st)
+{
+    return id->dev == st->st_dev && id->ino == st->st_ino;
+}
+
+void identity_print(const struct identity *id, struct buf *out)
+{
+    char hex[SHA256_HEX_SIZE];
+
+    sha256_hex(id->head, hex);
+    buf_printf(out, "%" PRIu64 " %" PRIu64 " %" PRIu32 " %s", id->dev, id->ino,
+               id->head_len, hex);
+}
+
+bool identity_parse(struct identity *id, const char *text, int *n)
+{
+    char hash[SHA256_HEX_SIZE + 1];
+
+    return sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu32 " %65s%n", &id->dev,
+                  &id->ino, &id->head_len, hash, n) == 4 &&
+           strlen(hash) == SHA256_HEX_SIZE - 1 && sealed_hash(hash, id->head) &&
+           id->head_len <= IDENTITY_HEAD_MAX;
 }
 
 int guard_of(int fd, uint64_t offset, struct guard *g, struct err *e)
@@ -70,17 +85,23 @@ int guard_of(int fd, uint64_t offset, struct guard *g, struct err *e)
     return 0;
 }
 
+bool guard_matches(const struct guard *g, struct span bytes)
+{
+    unsigned char hash[SHA256_SIZE];
+
+    if (bytes.len != g->len)
+        return false;
+    sha256_of(bytes, hash);
+    return memcmp(hash, g->hash, SHA256_SIZE) == 0;
+}
+
 bool guard_holds(int fd, uint64_t offset, const struct guard *g)
 {
     char bytes[IDENTITY_GUARD_MAX];
-    unsigned char hash[SHA256_SIZE];
     ssize_t n;
 
     if (g->len > sizeof(bytes) || g->len > offset)
         return false;
     n = file_pread(fd, bytes, g->len, offset - g->len);
-    if (n != (ssize_t)g->len)
-        return false;
-    sha256_of(span(bytes, (size_t)n), hash);
-    return memcmp(hash, g->hash, SHA256_SIZE) == 0;
+    return n == (ssize_t)g->len && guard_matches(g, span(bytes, (size_t)n));
 }

@@ -2,9 +2,10 @@
 /*
  * look - holds the chain against the disk.
  *
- * Two things must never happen: that a file comes into the chain before one
- * that was written earlier and was missed, and that a file is taken for another
- * because it got its inode.
+ * Three things must never happen: that a file comes into the chain before one
+ * that was written earlier and was missed, that a file is taken for another
+ * because it got its inode, and that the text of one file comes into the chain
+ * twice because there are two forms of it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,52 +13,77 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent/base/clock.h"
+#include "agent/base/file.h"
 #include "agent/base/log.h"
 #include "agent/trail/chain.h"
+#include "agent/trail/gunzip.h"
 
 /* A directory that changed so shortly before we read it may change again
  * without its time of change showing it: that clock ticks in 4 ms or 10 ms. */
 #define RACY_NS    (50 * INT64_C(1000000))
 #define SCAN_TRIES 16
+/* A .gz that nothing can be made of may still be in the making for so long. */
+#define GZ_YOUNG_MS 5000
 
-/* A sibling that the directory holds; found: what is not in the chain yet. */
-struct found {
-    struct file *file;
+/* A sibling that the directory holds. */
+struct entry {
+    char *path;
     struct sibling sibling;
+    struct stat st;
+    struct file *file; /* what it was found to be, or NULL */
 };
+
+struct listing {
+    struct entry *at;
+    size_t n;
+};
+
+/* What the path names, held by a descriptor where it can be opened. */
+struct live {
+    bool is_there;
+    struct stat st;
+    int fd;
+};
+
+/* ---- reading the directory ---- */
+
+static void listing_free(struct listing *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->at[i].path);
+    free(list->at);
+    *list = (struct listing){ 0 };
+}
 
 static int by_age(const void *a, const void *b)
 {
-    return sibling_compare(&((const struct found *)a)->sibling,
-                           &((const struct found *)b)->sibling);
+    const struct entry *x = a, *y = b;
+    int order = sibling_compare(&x->sibling, &y->sibling);
+
+    if (order != 0)
+        return order;
+    if (x->st.st_mtim.tv_sec != y->st.st_mtim.tv_sec)
+        return x->st.st_mtim.tv_sec < y->st.st_mtim.tv_sec ? -1 : 1;
+    return strcmp(x->path, y->path);
 }
 
-static void tell_of_gz(struct chain *c, const char *path)
+/* No file of events: said once, and passed over. */
+static void tell_strange(struct chain *c, const char *name, mode_t mode)
 {
-    if (c->gz_told)
-        return;
-    c->gz_told = true;
-    log_warn(c->who, "%s is compressed and is not read", path);
+    if (!c->strange_complained)
+        log_warn(c->who,
+                 "%s/%s is %s and no rotated file; it is passed over", c->dir,
+                 name, S_ISDIR(mode) ? "a directory" : "not a regular file");
+    c->strange_complained = true;
 }
 
-static bool holds(const struct found *list, size_t n, const struct stat *st)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i].file->dev == st->st_dev && list[i].file->ino == st->st_ino)
-            return true;
-    }
-    return false;
-}
-
-/* One name of the directory. A file that is known gets its present name; one
- * that is not is added to `list`. */
-static void see_sibling(struct chain *c, int dir, const char *name,
-                        struct found **list, size_t *n)
+/* One name of the directory. */
+static void list_name(struct chain *c, int dir, const char *name,
+                      struct listing *list)
 {
     struct sibling sib = sibling_of(c->base, name);
     struct stat st;
-    struct file *f;
-    char *path;
 
     if (sib.kind == SIBLING_NONE)
         return;
@@ -66,35 +92,19 @@ static void see_sibling(struct chain *c, int dir, const char *name,
         c->missed |= fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0;
         return;
     }
-    if (!S_ISREG(st.st_mode))
-        return;
-    c->is_lumberjack |= sib.kind == SIBLING_TIMED;
-    f = chain_find_inode(c, &st);
-    if (f == NULL && holds(*list, *n, &st))
-        return; /* renamed while we read the directory */
-    path = xprintf("%s/%s", c->dir, name);
-    if (sib.is_gz) {
-        tell_of_gz(c, path);
-        free(path);
+    if (!S_ISREG(st.st_mode)) {
+        tell_strange(c, name, st.st_mode);
         return;
     }
-    if (f == NULL) {
-        f = file_new(c, path, &st, -1);
-        *list = xrealloc(*list, (*n + 1) * sizeof(**list));
-        (*list)[(*n)++] = (struct found){ f, sib };
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->at[i].st.st_ino == st.st_ino &&
+            list->at[i].st.st_dev == st.st_dev)
+            return; /* renamed while we read the directory */
     }
-    file_rename(f, path);
-    f->sibling = sib;
-    f->is_named = f->seen = true;
-    free(path);
+    list->at = xrealloc(list->at, (list->n + 1) * sizeof(*list->at));
+    list->at[list->n++] =
+        (struct entry){ xprintf("%s/%s", c->dir, name), sib, st, NULL };
 }
-
-/* What the path names, held by a descriptor where it can be opened. */
-struct live {
-    bool is_there;
-    struct stat st;
-    int fd;
-};
 
 static struct live live_now(struct chain *c)
 {
@@ -128,29 +138,6 @@ static bool live_is(const struct chain *c, const struct live *l)
         return !l->is_there;
     return l->is_there && st.st_dev == l->st.st_dev &&
            st.st_ino == l->st.st_ino;
-}
-
-/* What the path names goes to the end of the chain. */
-static void see_live(struct chain *c, struct live *l)
-{
-    struct file *f;
-
-    c->live = NULL;
-    if (!l->is_there)
-        return;
-    f = chain_find_inode(c, &l->st);
-    if (f == NULL) {
-        f = file_new(c, c->path, &l->st, l->fd);
-        l->fd = -1;
-        chain_append(c, f);
-    } else if (f->next != NULL) {
-        chain_remove(c, f); /* it has become the newest one again */
-        chain_append(c, f);
-    }
-    file_rename(f, c->path);
-    f->sibling.kind = SIBLING_NONE;
-    f->is_named = f->seen = true;
-    c->live = f;
 }
 
 /* Remembers the state of the directory that is about to be read. */
@@ -193,23 +180,20 @@ static bool without_listing(struct chain *c)
                   "can be",
                   c->dir, strerror(errno));
     c->dir_complained |= errno != ENOENT;
-    for (struct file *f = c->oldest; f != NULL; f = f->next)
-        f->seen = f->is_named;
     c->dir_mtime = (struct timespec){ 0 };
+    c->is_blind = true;
     return forbidden;
 }
 
 /* Whether the listing is whole, and of one moment. */
-static bool read_dir(struct chain *c, struct found **list, size_t *n)
+static bool read_dir(struct chain *c, struct listing *list)
 {
     DIR *dir = opendir(c->dir);
     struct dirent *entry;
     struct stat before;
     bool whole;
 
-    for (struct file *f = c->oldest; f != NULL; f = f->next)
-        f->seen = false;
-    c->missed = false;
+    c->missed = c->is_blind = false;
     if (dir == NULL || fstat(dirfd(dir), &before) != 0) {
         bool enough = without_listing(c);
 
@@ -220,7 +204,7 @@ static bool read_dir(struct chain *c, struct found **list, size_t *n)
     note_dir(c, dirfd(dir));
     errno = 0;
     while ((entry = readdir(dir)) != NULL) {
-        see_sibling(c, dirfd(dir), entry->d_name, list, n);
+        list_name(c, dirfd(dir), entry->d_name, list);
         errno = 0;
     }
     whole = errno == 0 && !c->missed && !has_changed(dirfd(dir), &before);
@@ -229,86 +213,525 @@ static bool read_dir(struct chain *c, struct found **list, size_t *n)
     return whole;
 }
 
-static void forget_found(struct found *list, size_t *n)
-{
-    while (*n > 0)
-        file_free(list[--*n].file);
-}
-
 /*
  * Reads the directory at a moment when nothing was rotated: the path names the
  * same file before and after. Else a file could be seen while one that was
  * written before it is missed, and the chain would be out of order for good.
  * Where there is no live file, nothing later than a missed one can be seen.
  */
-static bool read_at_rest(struct chain *c, struct live *l, struct found **list,
-                         size_t *n)
+static bool read_at_rest(struct chain *c, struct live *l, struct listing *list)
 {
     for (int tries = 0; tries < SCAN_TRIES; tries++) {
         bool last = tries + 1 == SCAN_TRIES;
 
         *l = live_now(c);
-        if (read_dir(c, list, n) && live_is(c, l) &&
+        if (read_dir(c, list) && live_is(c, l) &&
             (l->is_there || c->dir_mtime.tv_sec != 0 || last))
             return true;
-        forget_found(*list, n);
+        listing_free(list);
         if (l->fd >= 0)
             close(l->fd);
     }
     return false;
 }
 
+/* ---- what is it? ---- */
+
+static enum form form_of(const struct entry *e)
+{
+    return e->sibling.is_gz ? FORM_GZ : FORM_PLAIN;
+}
+
+static struct file *find_inode(const struct chain *c, enum form form,
+                               const struct stat *st)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        const struct name *n = &f->names[form];
+
+        if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
+            return f;
+        if (n->path != NULL && n->st.st_dev == st->st_dev &&
+            n->st.st_ino == st->st_ino)
+            return f;
+        if (f->fd < 0 && f->loss != LOSS_TRUNCATED &&
+            f->names[FORM_PLAIN].path == NULL &&
+            f->names[FORM_GZ].path == NULL && identity_has_inode(&f->id, st))
+            return f;
+    }
+    return NULL;
+}
+
+/* Opens a name and reads its head; -1 where it cannot be opened. */
+static int open_head(const char *path, bool is_gz, struct head *h)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    *h = (struct head){ 0 };
+    if (fd >= 0 && head_read(fd, is_gz, h, NULL) != 0)
+        *h = (struct head){ 0 };
+    return fd;
+}
+
+/* Whether that inode is still the same file: while we hold it, it must be. */
+static bool is_still(const struct file *f, const struct entry *e)
+{
+    const struct name *n = &f->names[form_of(e)];
+    struct head h;
+    int fd;
+
+    if (f->fd >= 0 && f->form == form_of(e) &&
+        identity_has_inode(&f->id, &e->st))
+        return true;
+    if (n->path != NULL && strcmp(n->path, e->path) == 0 &&
+        n->st.st_size == e->st.st_size &&
+        n->st.st_mtim.tv_sec == e->st.st_mtim.tv_sec &&
+        n->st.st_mtim.tv_nsec == e->st.st_mtim.tv_nsec)
+        return true;
+    fd = open_head(e->path, e->sibling.is_gz, &h);
+    if (fd < 0)
+        return true; /* it cannot be read yet: it has to do */
+    close(fd);
+    if (f->id.head_len == 0)
+        return !f->passed; /* what was empty and was read may be another now */
+    return identity_has_head(&f->id, &h);
+}
+
+/* The bytes of both before `end`, and the first ones, are the same. */
+static bool same_bytes(int a, int b, uint64_t end)
+{
+    char x[IDENTITY_HEAD_MAX], y[IDENTITY_HEAD_MAX];
+    uint64_t n = end < sizeof(x) ? end : sizeof(x);
+
+    return file_pread(a, x, n, 0) == (ssize_t)n &&
+           file_pread(b, y, n, 0) == (ssize_t)n && memcmp(x, y, n) == 0 &&
+           file_pread(a, x, n, end - n) == (ssize_t)n &&
+           file_pread(b, y, n, end - n) == (ssize_t)n && memcmp(x, y, n) == 0;
+}
+
+/* Whether it is a copy that copytruncate is making, or has made, of the live
+ * file, which has not been cut yet. */
+static bool is_copy_of_live(const struct chain *c, int fd)
+{
+    struct stat st;
+
+    return c->live != NULL && c->live->fd >= 0 && fstat(fd, &st) == 0 &&
+           st.st_size > 0 &&
+           same_bytes(fd, c->live->fd, (uint64_t)st.st_size);
+}
+
+/* Whether it holds what the file held that was cut. */
+static bool is_copy_of_cut(const struct chain *c, int fd, bool is_gz,
+                           const struct head *h)
+{
+    const struct live_end *end = &c->cut_end;
+    char bytes[IDENTITY_GUARD_MAX];
+    uint32_t isize;
+
+    if (c->cut == NULL || c->cut->fd >= 0)
+        return false;
+    if (c->cut->id.head_len > 0 && !identity_has_head(&c->cut->id, h))
+        return false;
+    if (is_gz)
+        return c->cut->id.head_len > 0 && gunzip_size(fd, &isize) &&
+               isize >= (uint32_t)end->at;
+    return end->at > 0 &&
+           file_pread(fd, bytes, end->len, end->at - end->len) ==
+               (ssize_t)end->len &&
+           memcmp(bytes, end->bytes, end->len) == 0;
+}
+
+/* Whether it is a mere copy of a file that is there already, made by hand. */
+static bool is_copy_of(const struct file *f, int fd, const struct head *h)
+{
+    const char *path = f->names[FORM_PLAIN].path;
+    struct stat st;
+    bool is_copy;
+    int other;
+
+    if (!f->names[FORM_PLAIN].seen || !identity_has_head(&f->id, h) ||
+        fstat(fd, &st) != 0)
+        return false;
+    other = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (other < 0)
+        return false;
+    is_copy = same_bytes(fd, other, (uint64_t)st.st_size);
+    close(other);
+    return is_copy;
+}
+
+static bool is_copy_of_known(const struct chain *c, int fd,
+                             const struct head *h)
+{
+    for (const struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (is_copy_of(f, fd, h))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the sizes allow that it is the text of `f` in another form. */
+static bool has_size_of(const struct file *f, const struct entry *e, int fd)
+{
+    uint64_t size = (uint64_t)e->st.st_size;
+    uint32_t isize;
+
+    if (!f->has_text_size)
+        return true;
+    if (e->sibling.is_gz)
+        return gunzip_size(fd, &isize) &&
+               (f->fd >= 0 ? isize == (uint32_t)f->text_size
+                           : isize >= (uint32_t)f->text_size);
+    return f->fd >= 0 ? size == f->text_size : size >= f->text_size;
+}
+
+static void refresh_size(struct file *f)
+{
+    struct stat st;
+
+    if (f->fd < 0 || f->form != FORM_PLAIN || fstat(f->fd, &st) != 0)
+        return;
+    f->text_size = (uint64_t)st.st_size;
+    f->has_text_size = true;
+}
+
+/* A file that has the same text, and no form of that kind at present. */
+static struct file *find_text(const struct chain *c, const struct entry *e,
+                              int fd, const struct head *h)
+{
+    struct file *found = NULL;
+
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f == c->live || f->names[form_of(e)].seen ||
+            !identity_has_head(&f->id, h))
+            continue;
+        if (f->sibling.kind == e->sibling.kind &&
+            strcmp(f->sibling.key, e->sibling.key) == 0)
+            return f; /* X.log and X.log.gz */
+        refresh_size(f);
+        if (found == NULL && !f->names[FORM_PLAIN].seen &&
+            has_size_of(f, e, fd))
+            found = f;
+    }
+    return found;
+}
+
+static void adopt(struct chain *c, struct file *f, struct entry *e, int fd)
+{
+    e->file = f;
+    f->sibling = e->sibling;
+    name_set(f, form_of(e), e->path, &e->st);
+    if (f->fd >= 0 || f->passed) {
+        close(fd);
+        return;
+    }
+    file_take_fd(f, form_of(e), fd);
+    if (f == c->cut) {
+        log_info(c->who, "what was in it is read on in its copy %s", e->path);
+        c->cut = NULL;
+    }
+}
+
+/* A file of which nothing was known: behind all that were known. */
+static void enter(struct chain *c, struct file *live, struct entry *e, int fd)
+{
+    struct file *f = chain_add(c, live);
+
+    e->file = f;
+    f->sibling = e->sibling;
+    name_set(f, form_of(e), e->path, &e->st);
+    if (fd >= 0)
+        file_take_fd(f, form_of(e), fd);
+    else
+        file_open(f); /* says why it cannot */
+}
+
+/* Whether there is nothing in it yet to know it by. */
+static bool is_premature(const struct chain *c, const struct entry *e,
+                         const struct head *h)
+{
+    int64_t age_ms = clock_wall_us() / 1000 - e->st.st_mtim.tv_sec * 1000;
+
+    if (!c->was_scanned || h->len > 0)
+        return false;
+    if (!e->sibling.is_gz)
+        return e->st.st_size == 0;
+    return age_ms > -GZ_YOUNG_MS && age_ms < GZ_YOUNG_MS;
+}
+
+/* A name that no known file has. */
+static void see_unknown(struct chain *c, struct file *live, struct entry *e)
+{
+    bool is_gz = e->sibling.is_gz;
+    struct file *f = NULL;
+    struct head h;
+    int fd = open_head(e->path, is_gz, &h);
+
+    if (fd < 0) {
+        enter(c, live, e, -1);
+        return;
+    }
+    if (is_premature(c, e, &h)) {
+        c->is_unsettled = true;
+        close(fd);
+        return;
+    }
+    if (!is_gz && (is_copy_of_live(c, fd) || is_copy_of_known(c, fd, &h))) {
+        log_debug(c->who, "%s is a copy of what is read as well", e->path);
+        close(fd);
+        return;
+    }
+    if (is_copy_of_cut(c, fd, is_gz, &h))
+        f = c->cut;
+    if (f == NULL)
+        f = find_text(c, e, fd, &h);
+    if (f != NULL)
+        adopt(c, f, e, fd);
+    else
+        enter(c, live, e, fd);
+}
+
+static void see_known(struct chain *c, struct entry *e)
+{
+    struct file *f = find_inode(c, form_of(e), &e->st);
+
+    if (f == NULL || !is_still(f, e))
+        return;
+    e->file = f;
+    f->sibling = e->sibling;
+    name_set(f, form_of(e), e->path, &e->st);
+}
+
+/* ---- the live file ---- */
+
+static struct file *known_live(const struct chain *c, const struct live *l)
+{
+    struct file *f = l->is_there ? find_inode(c, FORM_PLAIN, &l->st) : NULL;
+    struct head h;
+
+    if (f != NULL && f->passed && f->id.head_len == 0)
+        return NULL;
+    if (f == NULL || f->fd >= 0 || l->fd < 0 || f->id.head_len == 0)
+        return f;
+    /* Known from before the last stop, by its inode: is it that one? */
+    if (head_read(l->fd, false, &h, NULL) != 0)
+        return NULL;
+    return identity_has_head(&f->id, &h) ? f : NULL;
+}
+
+/* What the path names goes to the end of the chain. */
+static void see_live(struct chain *c, struct live *l, struct file *f)
+{
+    if (f != c->live || f == NULL)
+        c->live_end = (struct live_end){ 0 };
+    c->live = NULL;
+    if (!l->is_there)
+        return;
+    if (f == NULL) {
+        f = chain_add(c, NULL);
+    } else if (f->next != NULL) {
+        struct file **at = &f->next;
+
+        chain_remove(c, f); /* it has become the newest one again */
+        for (at = &c->oldest; *at != NULL; at = &(*at)->next)
+            ;
+        *at = f;
+    }
+    name_set(f, FORM_PLAIN, c->path, &l->st);
+    f->sibling.kind = SIBLING_NONE;
+    f->passed = false;
+    if (f->fd < 0 && l->fd >= 0) {
+        file_take_fd(f, FORM_PLAIN, l->fd);
+        l->fd = -1;
+    }
+    c->live = f;
+}
+
+/* ---- after a look ---- */
+
+static void clear_unseen(struct chain *c, struct file *f)
+{
+    bool was_named = f->is_named;
+    struct stat st;
+
+    f->is_named = false;
+    for (int i = 0; i < NFORMS; i++) {
+        struct name *n = &f->names[i];
+
+        if (n->path != NULL && !n->seen)
+            name_clear(n);
+        f->is_named |= n->path != NULL;
+    }
+    if (was_named && !f->is_named && f->fd >= 0 && f->next == NULL &&
+        fstat(f->fd, &st) == 0 && st.st_nlink <= f->pinned)
+        log_warn(c->who,
+                 "%s was deleted; what its writer still holds open is read on",
+                 f->path);
+}
+
+/* Where there is nothing left of a file that somebody has yet to read. */
+static void note_lost(struct chain *c, struct file *f)
+{
+    if (f->fd >= 0 || f->passed || f->is_named || f->loss != LOSS_NONE)
+        return;
+    f->loss = f == c->cut ? LOSS_TRUNCATED : LOSS_DELETED;
+    chain_changed(c, false);
+}
+
+static void give_up(struct chain *c, struct file *f, uint64_t n)
+{
+    pins_remove(&c->pins, f);
+    file_close(f);
+    file_open(f); /* there may be a .gz of it */
+    if (f->fd >= 0)
+        return;
+    log_error(c->who,
+              "%s was deleted and not read to its end yet; it took %llu bytes "
+              "of the disk and is given up, for pin_max_bytes is %llu",
+              f->path, (unsigned long long)n,
+              (unsigned long long)c->pin_max_bytes);
+    f->loss = LOSS_GIVEN_UP;
+    c->given_up_bytes += n;
+}
+
+/* Deleted files that are held take up the disk all the same. */
+static void bound_held(struct chain *c)
+{
+    uint64_t held = 0;
+
+    for (struct file *f = c->oldest; f != NULL; f = f->next)
+        held += file_held_bytes(f);
+    for (struct file *f = c->oldest; f != NULL && held > c->pin_max_bytes;
+         f = f->next) {
+        uint64_t n = file_held_bytes(f);
+
+        if (n > 0)
+            give_up(c, f, n);
+        held -= n;
+    }
+}
+
 static void end_scan(struct chain *c)
 {
-    c->has_unopened = false;
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        struct stat st;
-
-        if (f->is_named && !f->seen && f->fd >= 0 && fstat(f->fd, &st) == 0 &&
-            st.st_nlink == 0 && f->next == NULL)
-            log_warn(c->who,
-                     "%s was deleted; what its writer still holds open is "
-                     "read on",
-                     f->path);
-        if (f->is_named && !f->seen && f->fd < 0)
-            log_error(c->who,
-                      "%s was deleted before it could be opened; its events "
-                      "are lost",
-                      f->path);
-        f->is_named = f->seen;
-        if (f->fd < 0)
+        clear_unseen(c, f);
+        if (f->fd < 0 && !f->passed && f->loss == LOSS_NONE)
             file_open(f);
-        c->has_unopened |= f->fd < 0;
+        file_update_head(f);
+        note_lost(c, f);
+        c->is_unsettled |= f->fd < 0 && !f->passed && f->loss == LOSS_NONE;
+        if (f != c->live && !f->passed)
+            pins_add(&c->pins, f);
     }
+    c->cut = NULL;
+    bound_held(c);
     chain_drop_passed(c);
 }
 
-/*
- * Reads the directory. Files that were known keep their places; new ones come
- * behind them, in the order of their names. So a clock that was set back does
- * not put a new file before one that was read. Only at the first scan do names
- * alone decide.
- */
-static void scan(struct chain *c)
-{
-    struct found *list = NULL;
-    struct live live;
-    size_t n = 0;
+/* ---- the look ---- */
 
-    if (!read_at_rest(c, &live, &list, &n)) {
-        c->dir_mtime = (struct timespec){ 0 };
-        free(list);
+static void unsee(struct chain *c)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        for (int i = 0; i < NFORMS; i++)
+            f->names[i].seen = false;
+    }
+}
+
+/* A pin of before the last stop. */
+static void see_pin(void *arg, bool is_gz, int fd)
+{
+    enum form form = is_gz ? FORM_GZ : FORM_PLAIN;
+    struct chain *c = arg;
+    struct stat st = { 0 };
+    struct file *f;
+
+    if (fstat(fd, &st) != 0) {
+        close(fd);
         return;
     }
-    if (n > 0)
-        qsort(list, n, sizeof(*list), by_age);
-    for (size_t i = 0; i < n; i++)
-        chain_append(c, list[i].file);
-    free(list);
-    see_live(c, &live);
+    f = find_inode(c, form, &st);
+    if (f == NULL) { /* before all that are there, for it was deleted */
+        f = c->oldest;
+        while (f != NULL && f->passed)
+            f = f->next;
+        f = chain_add(c, f);
+        f->path = xprintf("%s/?", c->dir);
+        f->sibling.kind = SIBLING_TIMED;
+    }
+    f->passed = false; /* else the pin would not be there, or stay for good */
+    if (f->fd < 0)
+        file_take_fd(f, form, fd);
+    else
+        close(fd);
+    f->pinned = f->form == form;
+    if (!f->pinned)
+        pins_remove_inode(&c->pins, &st, is_gz);
+}
+
+/*
+ * Files that were known keep their places; new ones come behind them, in the
+ * order of their names. So a clock that was set back does not put a new file
+ * before one that was read. Only where nothing is remembered do names alone
+ * decide. Plain files first: a .gz is one of them, where it can be.
+ */
+static void take_listing(struct chain *c, struct listing *list, struct live *l)
+{
+    struct file *live;
+
+    if (list->n > 0)
+        qsort(list->at, list->n, sizeof(*list->at), by_age);
+    for (size_t i = 0; i < list->n; i++) {
+        c->is_lumberjack |= list->at[i].sibling.kind == SIBLING_TIMED;
+        see_known(c, &list->at[i]);
+    }
+    live = known_live(c, l);
+    if (!c->was_scanned)
+        pins_each(&c->pins, see_pin, c);
+    for (int form = 0; form < NFORMS; form++) {
+        for (size_t i = 0; i < list->n; i++) {
+            if (list->at[i].file == NULL && (int)form_of(&list->at[i]) == form)
+                see_unknown(c, live, &list->at[i]);
+        }
+    }
+    see_live(c, l, live);
+}
+
+/* Where the files are, once links are followed. */
+static void find_place(struct chain *c)
+{
+    char *real = realpath(c->path, NULL);
+    const char *path = real != NULL ? real : c->path;
+    const char *slash = strrchr(path, '/');
+
+    if (real == NULL && c->dir != NULL)
+        return; /* gone for now: it was here */
+    free(c->dir);
+    free(c->base);
+    c->dir = slash == path ? xstrdup("/")
+                           : xstrndup(path, (size_t)(slash - path));
+    c->base = xstrdup(slash + 1);
+    free(real);
+}
+
+static void scan(struct chain *c)
+{
+    struct listing list = { 0 };
+    struct live live;
+
+    find_place(c);
+    if (!read_at_rest(c, &live, &list)) {
+        c->dir_mtime = (struct timespec){ 0 };
+        return;
+    }
+    c->is_unsettled = false;
+    if (!c->is_blind)
+        unsee(c);
+    take_listing(c, &list, &live);
+    end_scan(c);
+    c->was_scanned = true;
+    listing_free(&list);
     if (live.fd >= 0)
         close(live.fd);
-    end_scan(c);
 }
 
 /* Whether the disk is as it was at the last scan. */
@@ -316,18 +739,20 @@ static bool is_unchanged(const struct chain *c)
 {
     struct stat st;
 
-    if (c->dir_mtime.tv_sec == 0 || c->has_unopened || stat(c->dir, &st) != 0 ||
-        st.st_ino != c->dir_ino || st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
+    if (c->dir_mtime.tv_sec == 0 || c->is_unsettled ||
+        stat(c->dir, &st) != 0 || st.st_ino != c->dir_ino ||
+        st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
         st.st_mtim.tv_nsec != c->dir_mtime.tv_nsec)
         return false;
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
         return c->live == NULL;
-    return c->live != NULL && c->live->dev == st.st_dev &&
-           c->live->ino == st.st_ino;
+    return c->live != NULL && identity_has_inode(&c->live->id, &st);
 }
 
 void chain_look(struct chain *c)
 {
+    if (c->cut == NULL && chain_check_live(c))
+        return; /* it has looked */
     if (!is_unchanged(c))
         scan(c);
 }

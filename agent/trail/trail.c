@@ -4,20 +4,72 @@
  */
 #include "agent/trail/trail.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/clock.h"
+#include "agent/base/file.h"
 #include "agent/base/log.h"
+#include "agent/base/saver.h"
 #include "agent/trail/chain.h"
+#include "agent/trail/retention.h"
+#include "agent/trail/roll.h"
 #include "agent/trail/watch.h"
 
 struct trail {
+    uv_loop_t *loop;
     const char *name;
     const struct trail_conf *conf;
     char *who;
+    char *roll_name;
+    char *watched; /* directory */
+    struct watcher *watcher;
     struct watch *watch;
     struct waiter *waiters;
+    struct saver *saver; /* of the roll; NULL: it is not remembered */
     struct chain chain;
+    struct pace pace;
 };
+
+/* ---- hints ---- */
+
+/* What every name of the log and its siblings begins with. */
+static char *name_prefix(const char *base)
+{
+    const char *dot = strrchr(base, '.');
+
+    return dot != NULL ? xstrndup(base, (size_t)(dot - base)) : xstrdup(base);
+}
+
+/* Watches where the files are: a link may lead elsewhere than it did. */
+static void follow_place(struct trail *t)
+{
+    char *prefix;
+
+    if (strcmp(t->watched, t->chain.dir) == 0)
+        return;
+    log_info(t->who, "%s leads to %s now", t->conf->path, t->chain.dir);
+    prefix = name_prefix(t->chain.base);
+    watch_move(t->watch, t->chain.dir, prefix);
+    free(prefix);
+    free(t->watched);
+    t->watched = xstrdup(t->chain.dir);
+}
+
+void trail_look_closely(struct trail *t)
+{
+    (void)watch_take_names(t->watch);
+    chain_look(&t->chain);
+    follow_place(t);
+    pace_note(&t->pace, t->chain.grown, clock_mono_ms());
+}
+
+void trail_look(struct trail *t)
+{
+    if (watch_take_names(t->watch))
+        trail_look_closely(t);
+}
 
 static void on_hint(void *arg)
 {
@@ -27,7 +79,7 @@ static void on_hint(void *arg)
     /* While no reader has room for more, files are rotated all the same: they
      * are to be held open before retention takes them away. */
     if (list == NULL)
-        chain_look(&t->chain);
+        trail_look(t);
     t->waiters = NULL;
     while (list != NULL) {
         struct waiter *w = list;
@@ -68,19 +120,154 @@ void trail_forget_hints(struct trail *t)
         watch_forget(t->watch);
 }
 
-void trail_look(struct trail *t)
+/* ---- the roll ---- */
+
+static int print_roll(void *arg, struct buf *text, struct err *e)
 {
-    chain_look(&t->chain);
+    struct trail *t = arg;
+
+    (void)e;
+    roll_print(&t->chain, text);
+    return 0;
 }
+
+static void on_roll_saved(void *arg, bool hurried)
+{
+    struct trail *t = arg;
+
+    (void)hurried;
+    for (struct file *f = t->chain.oldest; f != NULL; f = f->next)
+        f->remembered |= f->is_rolled;
+}
+
+static const struct saver_ops roll_ops = { print_roll, on_roll_saved };
+
+static void on_chain_changed(void *arg, bool urgent)
+{
+    struct trail *t = arg;
+
+    if (t->saver != NULL && urgent)
+        saver_hurry(t->saver);
+    else if (t->saver != NULL)
+        saver_touch(t->saver);
+}
+
+static void load_roll(struct trail *t, int state)
+{
+    struct buf text = { 0 };
+    struct err e = { 0 };
+    int rc = file_read(state, t->roll_name, ROLL_MAX, &text, &e);
+
+    if (rc == 0)
+        rc = roll_parse(&t->chain, span(text.at, text.len), &e);
+    if (rc != 0 && rc != ERR_MISSING) {
+        log_warn(t->who,
+                 "cannot use %s: %s; the order of the files is taken from "
+                 "their names",
+                 t->roll_name, e.text);
+        while (t->chain.oldest != NULL) {
+            struct file *f = t->chain.oldest;
+
+            t->chain.oldest = f->next;
+            file_free(f);
+        }
+    }
+    buf_free(&text);
+}
+
+/* ---- life ---- */
+
+static void open_chain(struct trail *t, int state)
+{
+    struct chain *c = &t->chain;
+
+    c->who = t->who;
+    c->path = t->conf->path;
+    c->quiet_ms = t->conf->quiet;
+    c->pin_max_bytes = t->conf->pin_max_bytes;
+    pins_open(&c->pins, t->who, state, t->name);
+    if (state >= 0)
+        load_roll(t, state);
+    c->changed = on_chain_changed;
+    c->arg = t;
+    chain_look(c);
+    if (c->oldest == NULL && !c->complained)
+        log_info(t->who, "%s is not there yet; waiting for it", c->path);
+}
+
+struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
+                         const char *name, const struct trail_conf *conf)
+{
+    struct trail *t = xcalloc(1, sizeof(*t));
+    char *prefix;
+
+    t->loop = loop;
+    t->name = name;
+    t->conf = conf;
+    t->watcher = w;
+    t->who = xprintf("trail %s", name);
+    t->roll_name = xprintf("%s.roll", name);
+    if (state >= 0)
+        t->saver = saver_open(loop, t->who, state, t->roll_name, "roll",
+                              &roll_ops, t);
+    open_chain(t, state);
+    t->watched = xstrdup(t->chain.dir);
+    prefix = name_prefix(t->chain.base);
+    t->watch = watch_open(w, t->who, t->chain.dir, prefix, conf->poll, on_hint,
+                          t);
+    free(prefix);
+    return t;
+}
+
+static void on_saver_closed(void *arg)
+{
+    struct trail *t = arg;
+    struct chain *c = &t->chain;
+
+    while (c->oldest != NULL) {
+        struct file *f = c->oldest;
+
+        c->oldest = f->next;
+        file_free(f);
+    }
+    pins_close(&c->pins);
+    free(c->dir);
+    free(c->base);
+    free(t->watched);
+    free(t->roll_name);
+    free(t->who);
+    free(t);
+}
+
+void trail_close(struct trail *t)
+{
+    if (t == NULL)
+        return;
+    watch_close(t->watch);
+    t->watch = NULL;
+    if (t->saver != NULL)
+        saver_close(t->saver, on_saver_closed);
+    else
+        on_saver_closed(t);
+}
+
+void trail_hold(struct trail *t)
+{
+    t->chain.holds++;
+}
+
+void trail_release(struct trail *t)
+{
+    t->chain.holds--;
+    t->chain.began = true;
+    chain_drop_passed(&t->chain);
+}
+
+/* ---- the files ---- */
 
 struct file *trail_oldest(const struct trail *t)
 {
     return t->chain.oldest;
-}
-
-struct file *trail_live(const struct trail *t)
-{
-    return t->chain.live;
 }
 
 struct file *trail_newest(const struct trail *t)
@@ -94,7 +281,31 @@ struct file *trail_newest(const struct trail *t)
 
 struct file *trail_find(const struct trail *t, const struct identity *id)
 {
-    return chain_find(&t->chain, id);
+    struct file *copy = NULL;
+
+    for (struct file *f = t->chain.oldest; f != NULL; f = f->next) {
+        if (!file_is(f, id))
+            continue;
+        if (f->id.dev == id->dev && f->id.ino == id->ino)
+            return f;
+        copy = copy != NULL ? copy : f;
+    }
+    return copy;
+}
+
+struct file *trail_add_lost(struct trail *t, const struct identity *id,
+                            struct span path)
+{
+    struct file *next = t->chain.oldest, *f;
+
+    while (next != NULL && next->passed)
+        next = next->next;
+    f = chain_add(&t->chain, next);
+    f->id = *id;
+    f->path = xstrndup(path.at, path.len);
+    f->loss = LOSS_DELETED;
+    f->was_live = true;
+    return f;
 }
 
 struct file *trail_after(const struct file *f)
@@ -102,55 +313,55 @@ struct file *trail_after(const struct file *f)
     return chain_after(f);
 }
 
-/* What every name of the log and its siblings begins with. */
-static char *name_prefix(const char *base)
+const char *file_path(const struct file *f)
 {
-    const char *dot = strrchr(base, '.');
-
-    return dot != NULL ? xstrndup(base, (size_t)(dot - base)) : xstrdup(base);
+    return f->path;
 }
 
-struct trail *trail_open(struct watcher *w, uv_loop_t *loop, const char *name,
-                         const struct trail_conf *conf)
+const struct identity *file_identity(struct file *f)
 {
-    struct trail *t = xcalloc(1, sizeof(*t));
-    struct chain *c = &t->chain;
-    const char *slash = strrchr(conf->path, '/');
-    char *prefix;
-
-    (void)loop;
-    t->name = name;
-    t->conf = conf;
-    t->who = xprintf("trail %s", name);
-    c->who = t->who;
-    c->path = conf->path;
-    c->base = slash + 1;
-    c->dir = slash == conf->path
-                 ? xstrdup("/")
-                 : xstrndup(conf->path, (size_t)(slash - conf->path));
-    prefix = name_prefix(c->base);
-    t->watch = watch_open(w, t->who, c->dir, prefix, conf->poll, on_hint, t);
-    free(prefix);
-    chain_look(c);
-    if (c->oldest == NULL && !c->complained)
-        log_info(t->who, "%s is not there yet; waiting for it", conf->path);
-    return t;
+    file_update_head(f);
+    return &f->id;
 }
 
-void trail_close(struct trail *t)
+void file_guard(const struct file *f, uint64_t offset, struct guard *g)
 {
-    if (t == NULL)
-        return;
-    watch_close(t->watch);
-    while (t->chain.oldest != NULL) {
-        struct file *f = t->chain.oldest;
+    if (f->fd < 0 || f->form != FORM_PLAIN ||
+        guard_of(f->fd, offset, g, NULL) != 0)
+        *g = (struct guard){ 0 };
+}
 
-        t->chain.oldest = f->next;
-        file_free(f);
+enum loss file_loss(const struct file *f)
+{
+    return f->loss;
+}
+
+bool file_is_open(const struct file *f)
+{
+    return f->fd >= 0;
+}
+
+bool trail_is_nothing_lost(struct file *f, uint64_t offset)
+{
+    return f->loss == LOSS_DELETED && !f->was_live && f->has_text_size &&
+           offset >= f->text_size && f->next != NULL && f->next->remembered;
+}
+
+bool file_is_remembered(const struct file *f)
+{
+    return f->remembered;
+}
+
+bool file_text_size(struct file *f, uint64_t *size)
+{
+    struct stat st;
+
+    if (f->fd >= 0 && f->form == FORM_PLAIN && fstat(f->fd, &st) == 0) {
+        f->text_size = (uint64_t)st.st_size;
+        f->has_text_size = true;
     }
-    free(t->chain.dir);
-    free(t->who);
-    free(t);
+    *size = f->text_size;
+    return f->has_text_size && f->loss != LOSS_DAMAGED;
 }
 
 const char *trail_name(const struct trail *t)
@@ -161,4 +372,50 @@ const char *trail_name(const struct trail *t)
 const struct trail_conf *trail_settings(const struct trail *t)
 {
     return t->conf;
+}
+
+/* ---- how readers stand ---- */
+
+void trail_lag(struct trail *t, struct file *f, uint64_t offset,
+               struct trail_lag *lag)
+{
+    struct retention_view view = { .is_live = f == t->chain.live,
+                                   .now_ms = clock_wall_us() / 1000,
+                                   .per_s = t->pace.per_s };
+    uint64_t size;
+
+    *lag = (struct trail_lag){ .seconds_left = -1 };
+    if (f == NULL)
+        return;
+    view.rotated_ms = file_rotated_ms(f);
+    for (struct file *g = f; g != NULL; g = g->next) {
+        uint64_t from = g == f ? offset : 0;
+
+        if (file_text_size(g, &size) && size > from)
+            lag->bytes += size - from;
+        if (g == t->chain.live)
+            view.live_size = g->text_size;
+        else if (g != f)
+            view.newer++;
+        lag->files += g != f;
+    }
+    if (lag->bytes > 0)
+        lag->seconds_left = retention_left(&t->conf->retention, &view);
+}
+
+void trail_print_counters(const struct trail *t, struct buf *out)
+{
+    uint64_t held = 0, files = 0;
+
+    for (const struct file *f = t->chain.oldest; f != NULL; f = f->next) {
+        held += file_held_bytes(f);
+        files++;
+    }
+    buf_printf(out,
+               "files=%" PRIu64 " held_deleted_bytes=%" PRIu64
+               " given_up_bytes=%" PRIu64 " bytes_per_second=%.0f inotify=%s "
+               "inotify_overflows=%" PRIu64,
+               files, held, t->chain.given_up_bytes, t->pace.per_s,
+               watch_has_inotify(t->watch) ? "yes" : "no",
+               watcher_overflows(t->watcher));
 }

@@ -27,6 +27,15 @@ struct trail;
 struct file;
 struct watcher;
 
+/* Why the rest of a file can never be read. */
+enum loss {
+    LOSS_NONE,
+    LOSS_DELETED,   /* before it could be read */
+    LOSS_TRUNCATED, /* cut in its place, and there is no copy */
+    LOSS_DAMAGED,   /* a .gz that cannot be inflated to its end */
+    LOSS_GIVEN_UP   /* deleted, and more than pin_max_bytes were held */
+};
+
 /* One who waits for more; embed it. Called once for every trail_wait(). */
 struct waiter {
     void (*more)(void *arg);
@@ -36,36 +45,72 @@ struct waiter {
 };
 
 /* Never fails: a log that is not there yet is waited for. `name` and `conf`
- * live as long as the trail. */
-struct trail *trail_open(struct watcher *w, uv_loop_t *loop, const char *name,
-                         const struct trail_conf *conf);
-/* All files must have been let go. */
+ * live as long as the trail. `state`: the state directory, or -1: then nothing
+ * is remembered. */
+struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
+                         const char *name, const struct trail_conf *conf);
+/* All files must have been let go. On the loop: gone soon after. */
 void trail_close(struct trail *t);
 
 /* Looks at the disk again, if it seems to have changed. */
 void trail_look(struct trail *t);
+/* The same, though nothing was heard from it. */
+void trail_look_closely(struct trail *t);
 /* `w` is called, from the loop, once anything may have changed. */
 void trail_wait(struct trail *t, struct waiter *w);
 void trail_wait_cancel(struct trail *t, struct waiter *w);
 /* What was hinted so far is known: the caller reads to the end now. */
 void trail_forget_hints(struct trail *t);
 
+/* While somebody who will read has no place yet, or does not want to be taken
+ * for one who has read all, every file is kept. */
+void trail_hold(struct trail *t);
+void trail_release(struct trail *t);
+
 /* NULL where there is none. */
 struct file *trail_oldest(const struct trail *t);
-struct file *trail_live(const struct trail *t);
 struct file *trail_newest(const struct trail *t);
+/* The one that is, or was, this one; NULL where nothing is known of it. */
 struct file *trail_find(const struct trail *t, const struct identity *id);
-/* The file after this one, once this one will not grow any more; NULL until
- * then. Look first. What was written before it became final is to be read. */
+/* A file of which there is nothing left but this: it comes before all that were
+ * not read to their ends. */
+struct file *trail_add_lost(struct trail *t, const struct identity *id,
+                            struct span path);
+/* The file after this one, once this one will not grow any more, or is lost;
+ * NULL until then. Look first. What was written before it became final is to be
+ * read. */
 struct file *trail_after(const struct file *f);
 
 struct file *file_ref(struct file *f);
-void file_unref(struct file *f); /* NULL is fine */
-/* -1 where it cannot be opened (any more); it is tried again at every look. */
-int file_fd(const struct file *f);
-/* Its present path, or the last one it had. */
-const char *file_path(const struct file *f);
+/* NULL is fine. What nobody holds any more, and nobody comes to again, is let
+ * go: its readers have read it. */
+void file_unref(struct file *f);
+const char *file_path(const struct file *f); /* present, or the last one */
+const struct identity *file_identity(struct file *f);
+/* Of the bytes before `offset`; none where they are not to be had cheaply. */
+void file_guard(const struct file *f, uint64_t offset, struct guard *g);
+enum loss file_loss(const struct file *f);
+bool file_is_open(const struct file *f);
+/* Of a lost file: whether it was read to its end when it was still there, and
+ * nothing can have come between it and the next one. */
+bool trail_is_nothing_lost(struct file *f, uint64_t offset);
+/* Whether a crash now would leave it in its place in the chain. */
+bool file_is_remembered(const struct file *f);
+/* How much text there is, or was when last seen; false where nobody knows. */
+bool file_text_size(struct file *f, uint64_t *size);
+
 const char *trail_name(const struct trail *t);
 const struct trail_conf *trail_settings(const struct trail *t);
+
+/* How a reader at that place stands. */
+struct trail_lag {
+    uint64_t bytes;       /* not read yet, as far as sizes are known */
+    uint64_t files;       /* after this one */
+    int64_t seconds_left; /* until what is not read is deleted; -1: unknown */
+};
+void trail_lag(struct trail *t, struct file *f, uint64_t offset,
+               struct trail_lag *lag);
+/* What all readers of the trail share: as words for a log line. */
+void trail_print_counters(const struct trail *t, struct buf *out);
 
 #endif

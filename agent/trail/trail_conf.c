@@ -5,6 +5,17 @@
 
 static const char *const starts[] = { "beginning", "end", NULL };
 
+/* Named after kube-apiserver's --audit-log-maxsize, -maxbackup and -maxage. */
+static const struct opt retention_opts[] = {
+    OPT_BYTES(struct retention_conf, max_size, .def = "0",
+              .help = "A file of this size is rotated."),
+    OPT_COUNT(struct retention_conf, max_backups, .def = "0", .max = 1000000,
+              .help = "Of more rotated files the oldest are deleted."),
+    OPT_DURATION(struct retention_conf, max_age, .def = "0",
+                 .help = "Older rotated files are deleted."),
+    OPT_END
+};
+
 const struct opt trail_opts[] = {
     OPT_PATH(struct trail_conf, path, .required = true,
              .help = "The live log file. Its rotated siblings are found by "
@@ -20,5 +31,19 @@ const struct opt trail_opts[] = {
     OPT_DURATION(struct trail_conf, poll, .def = "1s", .min = 100, .max = 60000,
                  .help = "How often the file is looked at even when the "
                          "kernel says nothing."),
+    OPT_DURATION(struct trail_conf, quiet, .def = "5s", .min = 10, .max = 3600000,
+                 .help = "How long a file that was renamed must not have grown, "
+                         "once the next one holds something, before it is "
+                         "taken to be finished; what kube-apiserver renames "
+                         "is finished at once."),
+    OPT_GROUP(struct trail_conf, retention, struct retention_conf,
+              retention_opts,
+              .help = "What the API server was told to keep; by this we say "
+                      "how long what is not delivered yet will stay. 0: not "
+                      "known."),
+    OPT_BYTES(struct trail_conf, pin_max_bytes, .def = "1GiB",
+              .help = "Most bytes of rotated files that are kept from being "
+                      "deleted for outputs that have not read them yet; 0: "
+                      "none."),
     OPT_END
 };

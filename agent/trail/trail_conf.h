@@ -12,12 +12,22 @@ enum trail_start {
     START_END
 };
 
+/* What the log's writer was told to keep; 0 where it is not known. */
+struct retention_conf {
+    uint64_t max_size;    /* bytes, of a file before it is rotated */
+    uint64_t max_backups; /* rotated files */
+    uint64_t max_age;     /* ms, of a rotated file */
+};
+
 struct trail_conf {
     char *path;
     unsigned parser;   /* index into parsers[] */
     unsigned start;    /* enum trail_start */
     uint64_t max_line; /* bytes */
     uint64_t poll;     /* ms */
+    uint64_t quiet;    /* ms */
+    struct retention_conf retention;
+    uint64_t pin_max_bytes; /* 0: none */
 };
 
 extern const struct opt trail_opts[];

@@ -160,8 +160,8 @@ TEST(conf_knows_whose_option_a_key_is)
     HAS(said_of_search("    idnex: x\n"),
         "x:8:5: outputs.search.idnex: unknown option, did you mean 'index'?");
     HAS(said_of_search("    max_size: 5\n"),
-        "x:8:5: outputs.search.max_size: 'max_size' is an option of file, "
-        "not of elasticsearch");
+        "x:8:5: outputs.search.max_size: 'max_size' is an option of retention and of "
+        "file, not of elasticsearch");
     HAS(said_of_search("    poll: 5s\n"), "is an option of a trail, not of");
     HAS(said_of_search("    ca_file: /x\n"), "is an option of tls, not of");
     HAS(said_of_search("    log_level: info\n"), "of the top level, not of");
@@ -181,7 +181,7 @@ TEST(conf_says_what_a_value_should_be)
         "2MiB, not a list");
     HAS(said_of_search("    linger: {a: b}\n"),
         "must be a duration, such as 50ms or 1s, not a mapping");
-    HAS(said_of_search("    linger: 1\n"), "'1' has no unit: ms, s, m or h");
+    HAS(said_of_search("    linger: 1\n"), "'1' has no unit: ms, s, m, h or d");
     HAS(said_of_search("    memory: 1TiB\n"),
         "'1TiB' is not a size, such as 500 (bytes), 64KiB, 2MiB or 1GiB");
     HAS(said_of_search("    in_flight: 257\n"),
@@ -262,6 +262,37 @@ TEST(conf_refuses_names_that_make_no_file_names)
     HAS(said, "trails.-a: a name is");
     HAS(said, "trails.../x: a name is");
     HAS(said, "trails.: a name is");
+    done();
+}
+
+TEST(conf_takes_what_the_api_server_keeps)
+{
+    OK(parse("state_dir: /s\n"
+             "trails: {a: {path: /a, pin_max_bytes: 0, retention: "
+             "{max_size: 100MiB, max_backups: 10, max_age: 30d}}}\n"
+             "outputs: {o: {type: stdout}}\n") != NULL);
+    EQ(100 * MIB, conf->trails[0].conf.retention.max_size);
+    EQ(10, conf->trails[0].conf.retention.max_backups);
+    EQ(INT64_C(30) * 86400000, conf->trails[0].conf.retention.max_age);
+    EQ(0, conf->trails[0].conf.pin_max_bytes);
+    OK(parse(HEAD "  o: {type: stdout}\n") != NULL);
+    EQ(0, conf->trails[0].conf.retention.max_backups);
+    EQ(1024 * MIB, conf->trails[0].conf.pin_max_bytes);
+    parse("state_dir: /s\n"
+          "trails:\n"
+          "  a:\n"
+          "    path: /a\n"
+          "    max_age: 30d\n"
+          "    retention: {max_age: 30, maxsize: 1, max_backups: 1KiB}\n"
+          "    pin_max_bytes: 1GB\n"
+          "outputs: {o: {type: stdout}}\n");
+    HAS(said, "x:5:5: trails.a.max_age: 'max_age' is an option of retention, "
+              "not of a trail");
+    HAS(said, "x:6:26: trails.a.retention.max_age: '30' has no unit: ");
+    HAS(said, "x:6:30: trails.a.retention.maxsize: unknown option, did you "
+              "mean 'max_size'?");
+    HAS(said, "trails.a.retention.max_backups: '1KiB' is not a whole number");
+    HAS(said, "trails.a.pin_max_bytes: '1GB' is not a size");
     done();
 }
 

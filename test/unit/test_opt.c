@@ -129,12 +129,14 @@ TEST(opt_durations_have_units)
     EQ(50, number("pause", "50ms"));
     EQ(1000, number("pause", "1s"));
     EQ(60000, number("pause", "1m"));
-    EQ_STR("has no unit: ms, s, m or h", said("pause", "5"));
+    EQ_STR("has no unit: ms, s, m, h or d", said("pause", "5"));
     HAS(said("pause", "5sec"), "did you mean '5s'?");
     HAS(said("pause", "5msec"), "did you mean '5ms'?");
     HAS(said("pause", "5S"), "did you mean '5s'?");
     HAS(said("pause", "1.5s"), "is not a duration, such as 50ms");
-    HAS(said("pause", "1d"), "is not a duration");
+    HAS(said("pause", "5 days"), "did you mean '5d'?");
+    HAS(said("pause", "5w"), "is not a duration");
+    HAS(said("pause", "1d"), "is out of bounds: 0 to 1m");
 }
 
 TEST(opt_bounds_are_shown_as_typed)
@@ -164,6 +166,10 @@ TEST(opt_numbers_print_in_the_largest_unit)
     EQ_STR("1048577", text);
     opt_number(OPT_T_DURATION, 90000, text);
     EQ_STR("90s", text);
+    opt_number(OPT_T_DURATION, 7 * 86400000, text);
+    EQ_STR("7d", text);
+    opt_number(OPT_T_DURATION, 25 * 3600000, text);
+    EQ_STR("25h", text);
     opt_number(OPT_T_DURATION, 0, text);
     EQ_STR("0", text);
 }

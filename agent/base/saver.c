@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/lane/saver.h"
+#include "agent/base/saver.h"
 
 #include <stdlib.h>
 
@@ -9,6 +9,8 @@
 /* The price is two fsyncs; what is saved more often is only what a crash would
  * repeat. */
 #define EVERY_MS 1000
+/* Before print() is asked again that asked for patience. */
+#define WAIT_MS 5
 
 struct saver {
     uv_timer_t timer;
@@ -17,6 +19,7 @@ struct saver {
     const char *who;
     int dir;
     const char *name;
+    const char *what; /* for people */
     const struct saver_ops *ops;
     void *arg;
     struct buf text; /* of the write under way */
@@ -27,6 +30,7 @@ struct saver {
     bool hurried; /* the write under way is what hurry wants */
     bool busy;    /* a write is under way */
     bool failing;
+    bool waiting; /* print() asked for patience */
     uint64_t last_ms;          /* end of the last write; 0: none */
     void (*closed)(void *arg); /* set: no more but the last write */
 };
@@ -59,9 +63,8 @@ static void complain(struct saver *s)
 {
     if (!s->failing)
         log_error(s->who,
-                  "cannot save the checkpoint: %s; trying again, nothing is "
-                  "lost",
-                  s->err.text);
+                  "cannot save the %s: %s; trying again, nothing is lost",
+                  s->what, s->err.text);
     s->failing = true;
 }
 
@@ -77,7 +80,7 @@ static void on_written(uv_work_t *work, int status)
         s->hurry |= s->hurried;
     } else {
         if (s->failing)
-            log_info(s->who, "the checkpoint can be saved again");
+            log_info(s->who, "the %s can be saved again", s->what);
         s->failing = false;
         s->ops->saved(s->arg, s->hurried && !s->hurry);
     }
@@ -91,11 +94,13 @@ static void start_write(struct saver *s)
     s->hurried = s->hurry;
     s->hurry = s->hurry && s->rc != 0;
     if (s->rc != 0) {
-        if (s->rc != ERR_AGAIN)
+        s->waiting = s->rc == ERR_BUSY;
+        if (s->rc != ERR_AGAIN && s->rc != ERR_BUSY)
             complain(s);
         s->last_ms = uv_now(s->loop);
         return;
     }
+    s->waiting = false;
     s->busy = true;
     if (uv_queue_work(s->loop, &s->work, write_text, on_written) != 0)
         abort(); /* only for wrong arguments */
@@ -107,8 +112,10 @@ static uint64_t due_in(const struct saver *s)
     uint64_t now = uv_now(s->loop);
     uint64_t pause = EVERY_MS;
 
-    if (s->hurry && !s->failing)
+    if (s->hurry && !s->failing && !s->waiting)
         return 0;
+    if (s->waiting)
+        pause = WAIT_MS;
     if (s->last_ms == 0 || now >= s->last_ms + pause)
         return 0;
     return s->last_ms + pause - now;
@@ -118,7 +125,7 @@ static void consider(struct saver *s)
 {
     if (s->busy)
         return;
-    if (s->closed != NULL && (!s->dirty || s->failing)) {
+    if (s->closed != NULL && (!s->dirty || s->failing || s->waiting)) {
         if (!uv_is_closing((uv_handle_t *)&s->timer))
             uv_close((uv_handle_t *)&s->timer, on_timer_closed);
         return;
@@ -140,8 +147,8 @@ static void on_timer(uv_timer_t *timer)
 }
 
 struct saver *saver_open(uv_loop_t *loop, const char *who, int dir,
-                         const char *name, const struct saver_ops *ops,
-                         void *arg)
+                         const char *name, const char *what,
+                         const struct saver_ops *ops, void *arg)
 {
     struct saver *s = xcalloc(1, sizeof(*s));
 
@@ -149,6 +156,7 @@ struct saver *saver_open(uv_loop_t *loop, const char *who, int dir,
     s->who = who;
     s->dir = dir;
     s->name = name;
+    s->what = what;
     s->ops = ops;
     s->arg = arg;
     uv_timer_init(loop, &s->timer);
@@ -178,7 +186,7 @@ bool saver_is_hurrying(const struct saver *s)
 void saver_close(struct saver *s, void (*closed)(void *arg))
 {
     s->closed = closed;
-    s->failing = false; /* one more try */
+    s->failing = s->waiting = false; /* one more try */
     uv_timer_stop(&s->timer);
     consider(s);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * saver - writes a lane's checkpoint, off the loop's thread, at most once a
- * second while something moves, and once more at the end.
+ * saver - keeps a small file of the state directory up to date: a checkpoint, a
+ * roll. Writes it off the loop's thread, at most once a second while something
+ * moves, and once more at the end.
  *
  * A write that fails is said once and tried again: what was settled stays
  * settled, only a crash would then repeat more of it.
@@ -16,18 +17,19 @@
 struct saver;
 
 struct saver_ops {
-    /* Prints the checkpoint as of now into `text`; ERR_AGAIN: there is none
-     * to be written yet. */
+    /* Prints the file as of now into `text`; ERR_AGAIN: there is nothing to be
+     * written yet; ERR_BUSY: there will be in a moment, ask again. */
     int (*print)(void *arg, struct buf *text, struct err *e);
     /* What a print() said is on disk; `hurried`: one that came after the last
      * saver_hurry(). */
     void (*saved)(void *arg, bool hurried);
 };
 
-/* Writes NAME in the directory `dir`; all borrowed. */
+/* Writes NAME in the directory `dir`, which is called `what` before people; all
+ * borrowed. */
 struct saver *saver_open(uv_loop_t *loop, const char *who, int dir,
-                         const char *name, const struct saver_ops *ops,
-                         void *arg);
+                         const char *name, const char *what,
+                         const struct saver_ops *ops, void *arg);
 /* Something moved. */
 void saver_touch(struct saver *s);
 /* Something moved and somebody waits for saved(). */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/trail/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "agent/base/file.h"
+#include "agent/base/log.h"
+#include "agent/trail/chain.h"
+#include "agent/trail/gunzip.h"
+
+/* What is inflated and thrown away in one call on the way to an offset. */
+#define SKIP_STEP (16 * MIB)
+
+void reader_open(struct reader *r)
+{
+    *r = (struct reader){ 0 };
+}
+
+void reader_close(struct reader *r)
+{
+    gunzip_free(r->gz);
+    r->gz = NULL;
+}
+
+void reader_seek(struct reader *r, struct file *f, uint64_t offset,
+                 const struct guard *guard)
+{
+    r->file = f;
+    r->version = f != NULL ? f->version - 1 : 0;
+    r->at = offset;
+    r->tail_len = 0;
+    r->unchecked = guard != NULL && guard->len > 0;
+    if (r->unchecked)
+        r->guard = *guard;
+    if (f == NULL || f->form != FORM_GZ)
+        reader_close(r);
+}
+
+/* Another descriptor: the same text, one hopes, in another form. */
+static void start_version(struct reader *r)
+{
+    r->version = r->file->version;
+    r->is_damaged = false;
+    if (r->file->fd < 0 || r->file->form != FORM_GZ) {
+        reader_close(r);
+        return;
+    }
+    if (r->gz == NULL)
+        r->gz = gunzip_new();
+    gunzip_start(r->gz);
+    if (r->tail_len > 0 && !r->unchecked) {
+        r->guard.len = (uint32_t)r->tail_len;
+        sha256_of(span(r->tail, r->tail_len), r->guard.hash);
+        r->unchecked = true;
+    }
+}
+
+/* Remembers the last bytes before `at`. */
+static void keep_tail(struct reader *r, const char *bytes, size_t n)
+{
+    size_t max = sizeof(r->tail), keep;
+
+    if (n >= max) {
+        memcpy(r->tail, bytes + n - max, max);
+        r->tail_len = max;
+        return;
+    }
+    keep = r->tail_len < max - n ? r->tail_len : max - n;
+    memmove(r->tail, r->tail + r->tail_len - keep, keep);
+    memcpy(r->tail + keep, bytes, n);
+    r->tail_len = keep + n;
+}
+
+static enum reader_what changed(struct reader *r)
+{
+    struct file *f = r->file;
+
+    r->unchecked = false; /* its form may change, and it is compared again */
+    chain_cut(f->chain, f, r->at, span(r->tail, r->tail_len));
+    r->tail_len = 0;
+    return READER_CHANGED;
+}
+
+/* ---- plain ---- */
+
+/* The first read after a seek has no tail yet, but perhaps a guard. */
+static bool guard_is_right(struct reader *r)
+{
+    if (!r->unchecked)
+        return true;
+    r->unchecked = false;
+    if (r->file->form == FORM_GZ) {
+        char tail[IDENTITY_GUARD_MAX];
+        size_t n = gunzip_tail(r->gz, tail, r->guard.len);
+
+        return guard_matches(&r->guard, span(tail, n));
+    }
+    return guard_holds(r->file->fd, r->at, &r->guard);
+}
+
+/* One call reads what comes and, once more, what is known to stand before it:
+ * so a file that was cut and has grown again is noticed before its new text is
+ * taken for the continuation of the old. */
+static enum reader_what read_plain(struct reader *r, char *out, size_t n,
+                                   size_t *got)
+{
+    char again[IDENTITY_GUARD_MAX];
+    struct iovec iov[] = { { again, r->tail_len }, { out, n } };
+    ssize_t have;
+
+    if (!guard_is_right(r))
+        return changed(r);
+    do {
+        have = preadv(r->file->fd, iov, 2, (off_t)(r->at - r->tail_len));
+    } while (have < 0 && errno == EINTR);
+    if (have < 0)
+        return READER_FAILED;
+    if ((size_t)have < r->tail_len ||
+        memcmp(again, r->tail, r->tail_len) != 0)
+        return changed(r);
+    *got = (size_t)have - r->tail_len;
+    if (*got == 0)
+        return READER_END;
+    r->at += *got;
+    keep_tail(r, out, *got);
+    chain_note_end(r->file->chain, r->file, r->at, span(r->tail, r->tail_len));
+    return READER_BYTES;
+}
+
+/* ---- compressed ---- */
+
+/* Nothing of it can be had beyond what was handed out. A cut one may still be
+ * in the making, as long as it grows. */
+static enum reader_what damaged(struct reader *r)
+{
+    struct file *f = r->file;
+
+    if (gunzip_state(r->gz) == GUNZIP_CUT && !chain_is_stale(f)) {
+        errno = 0;
+        return READER_FAILED;
+    }
+    log_error(f->chain->who, "%s is damaged: it %s after %llu bytes of text",
+              f->path,
+              gunzip_state(r->gz) == GUNZIP_CUT ? "ends" : "cannot be inflated",
+              (unsigned long long)r->at);
+    chain_lose(f->chain, f, LOSS_DAMAGED);
+    return READER_CHANGED;
+}
+
+static enum reader_what read_gz(struct reader *r, char *out, size_t n,
+                                size_t *got)
+{
+    uint64_t before = r->at - gunzip_offset(r->gz);
+
+    if (before > 0)
+        before -= gunzip_skip(r->gz, r->file->fd,
+                              before < SKIP_STEP ? before : SKIP_STEP);
+    if (before == 0) {
+        if (!guard_is_right(r))
+            return changed(r);
+        *got = gunzip_read(r->gz, r->file->fd, out, n);
+        r->at += *got;
+        if (*got > 0) {
+            keep_tail(r, out, *got);
+            return READER_BYTES;
+        }
+    }
+    switch (gunzip_state(r->gz)) {
+    case GUNZIP_MORE:
+        return READER_MORE;
+    case GUNZIP_END:
+        if (gunzip_offset(r->gz) < r->at)
+            return changed(r); /* shorter than what was read of it */
+        r->file->text_size = r->at;
+        r->file->has_text_size = true;
+        return READER_END;
+    case GUNZIP_FAILED:
+        errno = gunzip_errno(r->gz);
+        return READER_FAILED;
+    case GUNZIP_CUT:
+    case GUNZIP_DAMAGED:
+        break;
+    }
+    return damaged(r);
+}
+
+enum reader_what reader_read(struct reader *r, void *out, size_t n, size_t *got)
+{
+    struct file *f = r->file;
+
+    *got = 0;
+    if (f->loss != LOSS_NONE)
+        return READER_CHANGED;
+    if (f->fd < 0) {
+        errno = 0;
+        return READER_FAILED; /* the chain has said why */
+    }
+    if (r->version != f->version)
+        start_version(r);
+    return f->form == FORM_GZ ? read_gz(r, out, n, got)
+                              : read_plain(r, out, n, got);
+}
+
+uint64_t reader_skip_hole(struct reader *r)
+{
+    uint64_t from = r->at;
+    off_t data;
+
+    if (r->file->fd < 0 || r->file->form != FORM_PLAIN)
+        return 0;
+    data = lseek(r->file->fd, (off_t)from, SEEK_DATA);
+    if (data <= (off_t)from)
+        return 0;
+    r->at = (uint64_t)data;
+    r->tail_len = 0; /* all NULs; the next bytes are compared */
+    return r->at - from;
+}
+
+bool reader_check_end(struct reader *r)
+{
+    struct stat st;
+
+    if (r->file->fd < 0 || r->file->form != FORM_PLAIN ||
+        fstat(r->file->fd, &st) != 0 || (uint64_t)st.st_size >= r->at)
+        return false;
+    (void)changed(r);
+    return true;
+}
+
+/* What a .gz holds is taken to end with a newline: it is a rotated file. */
+static int64_t gz_size(int fd)
+{
+    struct gunzip *gz = gunzip_new();
+    int64_t size;
+
+    while (gunzip_state(gz) == GUNZIP_MORE &&
+           gunzip_skip(gz, fd, SKIP_STEP) == SKIP_STEP)
+        ;
+    size = (int64_t)gunzip_offset(gz);
+    gunzip_free(gz);
+    return size;
+}
+
+int64_t reader_last_line(struct file *f)
+{
+    struct stat st;
+
+    if (f->fd >= 0 && f->form == FORM_GZ)
+        return gz_size(f->fd);
+    if (fstat(f->fd, &st) != 0)
+        return -1;
+    return file_last_line(f->fd, (uint64_t)st.st_size);
+}

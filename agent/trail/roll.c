@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/trail/roll.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/base/sealed.h"
+
+#define TITLE "tallyman roll 1"
+
+static const char *state_of(const struct file *f)
+{
+    if (f->passed)
+        return "read";
+    return f == f->chain->live || f->was_live ? "live" : "rotated";
+}
+
+void roll_print(struct chain *c, struct buf *out)
+{
+    out->len = 0;
+    buf_printf(out, TITLE "\n");
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        uint64_t size;
+
+        f->is_rolled = f->id.head_len > 0;
+        if (!f->is_rolled)
+            continue;
+        buf_printf(out, "file ");
+        identity_print(&f->id, out);
+        if (file_text_size(f, &size))
+            buf_printf(out, " %" PRIu64, size);
+        else
+            buf_printf(out, " -");
+        buf_printf(out, " %s %.*s\n", state_of(f),
+                   (int)strcspn(f->path, "\n"), f->path);
+    }
+    sealed_end(out);
+}
+
+/* The word at `*at`, which moves behind it and the space that follows. */
+static struct span next_word(const char **at)
+{
+    struct span word = span(*at, strcspn(*at, " "));
+
+    *at += word.len + ((*at)[word.len] == ' ');
+    return word;
+}
+
+static bool parse_file(struct chain *c, const char *text)
+{
+    struct identity id;
+    struct span size, state;
+    struct file *f;
+    int n = 0;
+
+    if (!identity_parse(&id, text, &n) || text[n] != ' ')
+        return false;
+    text += n + 1;
+    size = next_word(&text);
+    state = next_word(&text);
+    if (*text == '\0' || (!span_is(state, "read") &&
+                          !span_is(state, "rotated") && !span_is(state, "live")))
+        return false;
+    f = chain_add(c, NULL);
+    f->id = id;
+    f->path = xstrdup(text);
+    f->passed = span_is(state, "read");
+    f->was_live = span_is(state, "live");
+    f->has_text_size = !span_is(size, "-");
+    f->text_size = f->has_text_size ? strtoull(size.at, NULL, 10) : 0;
+    f->remembered = true;
+    return true;
+}
+
+int roll_parse(struct chain *c, struct span text, struct err *e)
+{
+    int rc = sealed_open(&text, TITLE, e);
+    struct span line;
+
+    while (rc == 0 && text.len > 0) {
+        char *one;
+
+        if (!sealed_take(&text, "file", &line))
+            return err_set(e, ERR_DAMAGED, "a line is not understood");
+        one = xstrndup(line.at, line.len);
+        if (!parse_file(c, one))
+            rc = err_set(e, ERR_DAMAGED, "a line is not understood");
+        free(one);
+    }
+    return rc;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roll - the chain as it is remembered across restarts, as text.
+ *
+ *   tallyman roll 1
+ *   file <device inode length hash> <text bytes, or -> <read|rotated|live> <path>
+ *   ...                                               oldest first
+ *   sum <sha256 of all lines above>
+ *
+ * Files of which nothing is known but an inode are left out.
+ *
+ * Names alone do not tell the order in which files were written, for a clock
+ * may have been set back; nor which of them are gone.
+ */
+#ifndef TALLYMAN_ROLL_H
+#define TALLYMAN_ROLL_H
+
+#include "agent/trail/chain.h"
+
+#define ROLL_MAX (64 * MIB)
+
+void roll_print(struct chain *c, struct buf *out);
+/* Fills an empty chain with files that are not found yet; ERR_DAMAGED. */
+int roll_parse(struct chain *c, struct span text, struct err *e) MUST_CHECK;
+
+#endif
