@@ -132,7 +132,7 @@ def test_names_that_are_no_rotated_siblings_are_left_alone(rig):
     rig.log.rotate()
     rig.log.append(10)
     stranger = make_line(77_777_777) + b"\n"
-    for name in ("audit-other.log", "audit-2026-11-23.log", "audit.log.bak",
+    for name in ("audit-other.log", "audit-2026-11.log", "audit.log.bak",
                  "audit.log~", "audit2-2026-11-23T03-09-58.015.log",
                  "audit-2026-11-23T03-09-58.015.txt", "my-audit.log"):
         (rig.log_dir / name).write_bytes(stranger)
