@@ -5,8 +5,11 @@
  * Never blocks the loop, and never changes the flags of a descriptor that it
  * shares with a shell or with standard error: a pipe or terminal is opened anew
  * for us alone; of others small pieces are written once poll() says that there
- * is room, asked again by a timer. A reader that stops reading stops this lane,
- * nothing else.
+ * is room, asked again by a timer. A reader that stops reading stops this
+ * output's lanes, nothing else.
+ *
+ * There is one standard output but an instance for each lane: they take turns,
+ * and a turn ends between two lines.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,12 +38,19 @@ struct output {
     uv_timer_t again; /* when it is not */
     uv_idle_t idle;
     unsigned handles;
-    struct send *send; /* under way, or NULL */
-    struct span left;  /* of it */
-    size_t torn;       /* bytes of the next event that are out already */
+    struct send *send;   /* under way, or NULL */
+    struct span left;    /* of it */
+    size_t torn;         /* bytes of the next event that are out already */
+    struct output *next; /* of those that wait for their turn */
+    bool waits;
     void (*closed)(void *arg);
     void *arg;
 };
+
+/* Whose turn it is, if anybody's, and who comes then. */
+static struct output *turn;
+static struct output *queue;
+static struct output nobody;
 
 static const char *const formats[] = { "json", NULL };
 
@@ -89,12 +99,65 @@ static struct output *stdout_open(const struct output_env *env,
     return o;
 }
 
+static void on_idle(uv_idle_t *idle);
+
+/* Whether some of an event is out, but not all. */
+static bool is_torn(const struct output *o)
+{
+    if (o->torn > 0 || o->send == NULL || turn != o)
+        return o->torn > 0;
+    return o->left.at > batch_bytes_of(o->send->batch, o->send->first, 1).at &&
+           o->left.at[-1] != '\n';
+}
+
+static bool take_turn(struct output *o)
+{
+    struct output **at = &queue;
+
+    if (turn == NULL)
+        turn = o;
+    if (turn == o || o->waits)
+        return turn == o;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = o;
+    o->next = NULL;
+    o->waits = true;
+    return false;
+}
+
+/* The next one gets it at once, or who comes first would. */
+static void give_turn(struct output *o)
+{
+    if (turn != o)
+        return;
+    turn = queue;
+    if (turn == NULL)
+        return;
+    queue = turn->next;
+    turn->waits = false;
+    uv_idle_start(&turn->idle, on_idle);
+}
+
+static void leave_queue(struct output *o)
+{
+    struct output **at = &queue;
+
+    while (*at != NULL && *at != o)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = o->next;
+    o->waits = false;
+}
+
 static void answer(struct output *o, const struct answer *a)
 {
     struct send *s = o->send;
 
     o->send = NULL;
     uv_idle_stop(&o->idle);
+    if (o->torn == 0)
+        give_turn(o);
     s->answered(s, a);
 }
 
@@ -120,7 +183,7 @@ static void answer_error(struct output *o, int error)
 
     a.kind = error == EPIPE ? ANSWER_GONE : ANSWER_ITEMS;
     if (error != EPIPE)
-        settle_written(o);
+        settle_written(o); /* what is torn is finished before others write */
     snprintf(why, sizeof(why), "standard output: %s",
              error == EPIPE ? "its reader has gone" : strerror(error));
     answer(o, &a);
@@ -136,8 +199,6 @@ static bool has_room(const struct output *o, size_t *n)
     *n = *n < PIPE_BUF ? *n : PIPE_BUF;
     return poll(&p, 1, 0) == 1;
 }
-
-static void on_idle(uv_idle_t *idle);
 
 static void on_writable(uv_poll_t *poll, int status, int events)
 {
@@ -170,6 +231,10 @@ static void on_idle(uv_idle_t *idle)
     struct output *o = idle->data;
     size_t budget = BUDGET;
 
+    if (!take_turn(o)) {
+        uv_idle_stop(&o->idle);
+        return;
+    }
     while (o->left.len > 0 && budget > 0) {
         size_t n = o->left.len < budget ? o->left.len : budget;
         ssize_t w = -1;
@@ -204,7 +269,7 @@ static void stdout_send(struct output *o, struct send *s)
     o->left = batch_bytes_of(s->batch, s->first, s->count);
     o->left.at += o->torn;
     o->left.len -= o->torn;
-    o->torn = 0;
+    o->torn = 0; /* our turn it is until all is out */
     uv_idle_start(&o->idle, on_idle);
 }
 
@@ -225,6 +290,11 @@ static void stdout_close(struct output *o, void (*closed)(void *arg), void *arg)
 {
     o->closed = closed;
     o->arg = arg;
+    uv_idle_stop(&o->idle);
+    leave_queue(o);
+    if (is_torn(o))
+        turn = &nobody; /* better a torn last line than one in another's */
+    give_turn(o);
     uv_close((uv_handle_t *)&o->idle, on_closed);
     uv_close((uv_handle_t *)&o->again, on_closed);
     if (o->own)
