@@ -53,9 +53,20 @@ struct output {
     void *arg;
 };
 
+static const char *check_path(const char *path)
+{
+    for (const char *c = path; (c = strchr(c, '{')) != NULL; c++) {
+        if (strncmp(c, "{trail}", 7) != 0)
+            return "has a placeholder that is not {trail}";
+    }
+    return path[strlen(path) - 1] == '/' ? "is a directory" : NULL;
+}
+
 static const struct opt file_opts[] = {
-    OPT_PATH(struct file_conf, path, .required = true,
-             .help = "File to append to. Made with mode 0600."),
+    OPT_PATH(struct file_conf, path, .required = true, .check = check_path,
+             .help = "File to append to. Made with mode 0600. It takes one "
+                     "trail; for several put {trail} into the path, which "
+                     "becomes the name of the trail."),
     OPT_BYTES(struct file_conf, max_size, .def = "0",
               .help = "Rename the file to NAME-<UTC time>EXT once it is this "
                       "large; 0: never."),

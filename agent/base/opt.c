@@ -201,6 +201,8 @@ static int check_text(const struct opt *row, const char *text, struct err *e)
             return err_set(e, ERR_FORMAT,
                            "holds a control character or a line break");
     }
+    if (row->dash && strcmp(text, "-") == 0)
+        return 0;
     if (row->type == OPT_T_PATH && *text != '/')
         return err_set(e, ERR_FORMAT, "is not an absolute path");
     if (row->type == OPT_T_PATH && strlen(text) >= PATH_MAX)

@@ -42,6 +42,7 @@ struct opt {
     const char *const *choices; /* NULL-terminated */
     const struct opt *group;
     bool required;
+    bool dash; /* of a path: "-" is one as well */
     /* A further look at a string or at each one of a list: NULL or what is
      * wrong with it, as in "is not a URL". */
     const char *(*check)(const char *value);

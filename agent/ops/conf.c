@@ -55,6 +55,7 @@ static void *grow(void *array, size_t n, size_t each)
 
 static void read_trail(struct conf *c, struct fill *f, const char *name)
 {
+    size_t before = mistakes_count(f->mistakes);
     struct conf_trail *t;
 
     c->trails = grow(c->trails, c->ntrails, sizeof(*c->trails));
@@ -64,6 +65,8 @@ static void read_trail(struct conf *c, struct fill *f, const char *name)
     f->what = "a trail";
     f->into[0] = (struct fill_into){ trail_opts, &t->conf };
     fill_mapping(f);
+    if (mistakes_count(f->mistakes) == before)
+        conf_check_trail(t, f);
 }
 
 /* NULL where there is no such type; what is wrong is noted later, when the

@@ -39,8 +39,8 @@ void conf_check_output(const struct conf_output *o, const struct fill *f)
         mistake(f->mistakes, f->at, f->where, "%s", wrong);
 }
 
-static void where_of(char where[WHERE_SIZE], const char *section,
-                     const char *name, const char *key)
+void conf_where(char where[WHERE_SIZE], const char *section, const char *name,
+                const char *key)
 {
     char quote[QUOTE_SIZE];
 
@@ -49,9 +49,8 @@ static void where_of(char where[WHERE_SIZE], const char *section,
              key != NULL ? key : "");
 }
 
-/* Where a trail or output stands: its option, else its name. */
-static struct spot spot_of(const struct node *root, const char *section,
-                           const char *name, const char *key)
+struct spot conf_spot(const struct node *root, const char *section,
+                      const char *name, const char *key)
 {
     const struct node *all = node_find(root, section);
     const struct node *one = node_find(all, name);
@@ -69,7 +68,7 @@ static struct spot wish_at(const struct node *root, const struct conf_output *o,
 
     if (list != NULL && list->kind == NODE_LIST && list->n == o->lane.trails.n)
         return list->values[i]->at;
-    return spot_of(root, "outputs", o->name, "trails");
+    return conf_spot(root, "outputs", o->name, "trails");
 }
 
 static void check_wishes(const struct conf *c, const struct conf_output *o,
@@ -78,7 +77,7 @@ static void check_wishes(const struct conf *c, const struct conf_output *o,
     const char **names = xcalloc(c->ntrails + 1, sizeof(*names));
     char where[WHERE_SIZE], quote[QUOTE_SIZE];
 
-    where_of(where, "outputs", o->name, "trails");
+    conf_where(where, "outputs", o->name, "trails");
     for (size_t t = 0; t < c->ntrails; t++)
         names[t] = c->trails[t].name;
     for (size_t i = 0; i < o->lane.trails.n && c->ntrails > 0; i++) {
@@ -106,91 +105,39 @@ static void check_is_wanted(const struct conf *c, const struct conf_trail *t,
         if (conf_output_wants(&c->outputs[i], t->name))
             return;
     }
-    where_of(where, "trails", t->name, NULL);
-    mistake(m, spot_of(root, "trails", t->name, NULL), where,
+    conf_where(where, "trails", t->name, NULL);
+    mistake(m, conf_spot(root, "trails", t->name, NULL), where,
             "no output takes this trail; name it in the trails: of one");
 }
 
-/* The file that an output writes, or NULL. */
-static const char *path_of(const struct conf_output *o)
+static void check_stdout(const struct conf *c, const struct node *root,
+                         struct mistakes *m)
 {
-    const struct opt *row;
-
-    if (o->ops == NULL)
-        return NULL;
-    row = opt_find(o->ops->opts, SPAN("path"));
-    if (row == NULL || row->type != OPT_T_PATH)
-        return NULL;
-    return *(char **)((char *)o->conf + row->at);
-}
-
-/*
- * A checkpoint holds how long the file was, and what lies beyond is cut off
- * after a crash: two lanes in one file would cut off each other's events.
- */
-static void check_file(const struct conf *c, const struct conf_output *o,
-                       const struct node *root, struct mistakes *m)
-{
-    const char *path = path_of(o);
-    char where[WHERE_SIZE];
-    size_t wanted = 0;
-
-    if (path == NULL)
-        return;
-    where_of(where, "outputs", o->name, "path");
-    for (size_t t = 0; t < c->ntrails; t++) {
-        const char *source = c->trails[t].conf.path;
-
-        wanted += conf_output_wants(o, c->trails[t].name);
-        if (source != NULL && strcmp(source, path) == 0)
-            mistake(m, spot_of(root, "outputs", o->name, "path"), where,
-                    "this is the log that trail '%.64s' reads",
-                    c->trails[t].name);
-    }
-    where_of(where, "outputs", o->name, NULL);
-    if (wanted > 1)
-        mistake(m, spot_of(root, "outputs", o->name, NULL), where,
-                "one file takes one trail, not %zu; give each trail an output",
-                wanted);
-}
-
-/* `o` and one that stands before it; whether they share what they may not. */
-static bool check_pair(const struct conf_output *before,
-                       const struct conf_output *o, const struct node *root,
-                       struct mistakes *m)
-{
-    const char *path = path_of(o), *other = path_of(before);
+    const struct conf_output *first = NULL;
     char where[WHERE_SIZE];
 
-    if (o->ops == NULL || o->ops != before->ops)
-        return false;
-    if (strcmp(o->ops->name, "stdout") == 0) {
-        where_of(where, "outputs", o->name, NULL);
-        mistake(m, spot_of(root, "outputs", o->name, NULL), where,
-                "there is one standard output, and output '%.64s' has it",
-                before->name);
-        return true;
+    for (size_t i = 0; i < c->noutputs; i++) {
+        const struct conf_output *o = &c->outputs[i];
+
+        if (o->ops == NULL || strcmp(o->ops->name, "stdout") != 0)
+            continue;
+        conf_where(where, "outputs", o->name, NULL);
+        if (first != NULL)
+            mistake(m, conf_spot(root, "outputs", o->name, NULL), where,
+                    "there is one standard output, and output '%.64s' has it",
+                    first->name);
+        else
+            first = o;
     }
-    if (path != NULL && other != NULL && strcmp(path, other) == 0) {
-        where_of(where, "outputs", o->name, "path");
-        mistake(m, spot_of(root, "outputs", o->name, "path"), where,
-                "output '%.64s' writes this file already", before->name);
-        return true;
-    }
-    return false;
 }
 
 void conf_check(const struct conf *c, const struct node *root,
                 struct mistakes *m)
 {
-    for (size_t i = 0; i < c->noutputs; i++) {
-        const struct conf_output *o = &c->outputs[i];
-
-        check_wishes(c, o, root, m);
-        check_file(c, o, root, m);
-        for (size_t j = 0; j < i && !check_pair(&c->outputs[j], o, root, m);)
-            j++;
-    }
+    for (size_t i = 0; i < c->noutputs; i++)
+        check_wishes(c, &c->outputs[i], root, m);
+    check_stdout(c, root, m);
+    conf_check_files(c, root, m);
     for (size_t t = 0; t < c->ntrails && c->noutputs > 0; t++)
         check_is_wanted(c, &c->trails[t], root, m);
 }

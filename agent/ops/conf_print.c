@@ -52,6 +52,8 @@ static void print_form(FILE *out, int indent, const struct opt *row)
     if (row->type == OPT_T_BYTES || row->type == OPT_T_DURATION ||
         row->type == OPT_T_COUNT)
         opt_bounds(row, bounds);
+    if (row->dash)
+        buf_printf(&text, ", or -");
     buf_printf(&text, "%s%s%s)", bounds[0] != '\0' ? ", " : "", bounds,
                row->required ? "; required" : "");
     print_words(out, indent, text.at);

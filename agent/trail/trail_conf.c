@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/trail/trail_conf.h"
 
+#include "agent/trail/match.h"
 #include "parsers/parser.h"
 
 static const char *const starts[] = { "beginning", "end", NULL };
@@ -16,10 +17,34 @@ static const struct opt retention_opts[] = {
     OPT_END
 };
 
+static const char *check_path(const char *path)
+{
+    if (path[strlen(path) - 1] == '/')
+        return "is a directory; it must be a file";
+    return match_is_pattern(path) ? match_mistake(path) : NULL;
+}
+
+bool trail_is_pattern(const struct trail_conf *conf)
+{
+    return match_is_pattern(conf->path);
+}
+
+bool trail_is_stdin(const struct trail_conf *conf)
+{
+    return strcmp(conf->path, "-") == 0;
+}
+
 const struct opt trail_opts[] = {
-    OPT_PATH(struct trail_conf, path, .required = true,
+    OPT_PATH(struct trail_conf, path, .required = true, .dash = true,
+             .check = check_path,
              .help = "The live log file. Its rotated siblings are found by "
-                     "its name."),
+                     "its name. With wildcards (* ? [...]) each live file "
+                     "that matches, now or later, is a trail of its own; - is "
+                     "standard input."),
+    OPT_COUNT(struct trail_conf, max_matches, .def = "1000", .min = 1,
+              .max = 100000,
+              .help = "Most files that a path with wildcards may find; the "
+                      "others are not read, which is said."),
     OPT_CHOICE(struct trail_conf, parser, .def = "audit",
                .choices = parser_names, .help = "What a line is."),
     OPT_CHOICE(struct trail_conf, start, .def = "beginning", .choices = starts,

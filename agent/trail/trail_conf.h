@@ -20,7 +20,8 @@ struct retention_conf {
 };
 
 struct trail_conf {
-    char *path;
+    char *path; /* absolute, maybe with wildcards, or "-" */
+    uint64_t max_matches;
     unsigned parser;   /* index into parsers[] */
     unsigned start;    /* enum trail_start */
     uint64_t max_line; /* bytes */
@@ -31,5 +32,9 @@ struct trail_conf {
 };
 
 extern const struct opt trail_opts[];
+
+/* Whether the path has wildcards, so that it stands for several trails. */
+bool trail_is_pattern(const struct trail_conf *conf);
+bool trail_is_stdin(const struct trail_conf *conf);
 
 #endif

@@ -35,7 +35,8 @@ static void check_conf(const struct conf *c)
     assert(c->agent.state_dir[0] == '/');
     for (size_t i = 0; i < c->ntrails; i++) {
         assert(c->trails[i].name[0] != '\0');
-        assert(c->trails[i].conf.path[0] == '/');
+        assert(c->trails[i].conf.path[0] == '/' ||
+               trail_is_stdin(&c->trails[i].conf));
     }
     for (size_t i = 0; i < c->noutputs; i++) {
         const struct conf_output *o = &c->outputs[i];

@@ -307,7 +307,109 @@ TEST(conf_keeps_outputs_from_sharing)
     HAS(said, "outputs.a.path: this is the log that trail 'audit' reads");
     parse("state_dir: /s\ntrails: {a: {path: /a}, b: {path: /b}}\n"
           "outputs: {f: {type: file, path: /f}}\n");
-    HAS(said, "outputs.f: one file takes one trail, not 2");
+    HAS(said, "x:3:27: outputs.f.path: one file takes one trail, not 2; put "
+              "{trail} into the path, or give each trail an output");
+    done();
+}
+
+/* A configuration with these trails and outputs. */
+static const char *said_of(const char *trails, const char *outs)
+{
+    char *text =
+        xprintf("state_dir: /s\ntrails:\n%soutputs:\n%s", trails, outs);
+
+    parse(text);
+    free(text);
+    return said;
+}
+
+TEST(conf_gives_each_trail_a_file)
+{
+    EQ_STR("", said_of("  a: {path: /a}\n  b: {path: /b}\n",
+                       "  f: {type: file, path: '/f/{trail}.log'}\n"));
+    EQ_STR("", said_of("  a: {path: /log/*.log}\n",
+                       "  f: {type: file, path: '/f/{trail}.log'}\n"));
+    HAS(said_of("  a: {path: /log/*.log}\n", "  f: {type: file, path: /f}\n"),
+        "x:5:19: outputs.f.path: one file takes one trail, and trail 'a' may "
+        "be several; put {trail} into the path");
+    HAS(said_of("  a: {path: /a}\n",
+                "  f: {type: file, path: '/f/{tail}.log'}\n"),
+        "outputs.f.path: '/f/{tail}.log' has a placeholder that is not "
+        "{trail}");
+    HAS(said_of("  a: {path: /a}\n  b: {path: /b}\n",
+                "  f: {type: file, path: /f/a}\n"
+                "  g: {type: file, path: '/f/{trail}'}\n"),
+        "outputs.g.path: output 'f' writes this file already");
+    HAS(said_of("  a: {path: /a}\n  b: {path: /b}\n",
+                "  f: {type: file, trails: a, path: '/f/{trail}'}\n"
+                "  g: {type: file, trails: [a, b], path: '/f/{trail}'}\n"),
+        "outputs.g.path: output 'f' writes this file already");
+    EQ_STR("", said_of("  a: {path: /a}\n  b: {path: /b}\n",
+                       "  f: {type: file, trails: a, path: '/f/{trail}'}\n"
+                       "  g: {type: file, trails: b, path: '/f/{trail}'}\n"));
+    done();
+}
+
+TEST(conf_refuses_to_read_what_it_writes)
+{
+    HAS(said_of("  a: {path: /log/*.log}\n",
+                "  f: {type: file, path: '/log/{trail}.log'}\n"),
+        "x:5:19: outputs.f.path: this is a log that trail 'a' reads");
+    HAS(said_of("  a: {path: /log/*.log}\n  b: {path: /b}\n",
+                "  o: {type: stdout, trails: a}\n"
+                "  f: {type: file, trails: b, path: /log/x.log}\n"),
+        "outputs.f.path: this is a log that trail 'a' reads");
+    HAS(said_of("  a: {path: /log/a}\n",
+                "  f: {type: file, path: '/log/{trail}'}\n"),
+        "outputs.f.path: this is the log that trail 'a' reads");
+    done();
+}
+
+TEST(conf_checks_patterns)
+{
+    EQ_STR("", said_of("  a: {path: '/l*/[a-c]?/x', max_matches: 5}\n",
+                       "  o: {type: stdout}\n"));
+    EQ(5, conf->trails[0].conf.max_matches);
+    OK(trail_is_pattern(&conf->trails[0].conf));
+    HAS(said_of("  a: {path: /log/**/x}\n", "  o: {type: stdout}\n"),
+        "x:3:13: trails.a.path: '/log/**/x' has '**': a '*' goes through one "
+        "directory only");
+    HAS(said_of("  a: {path: '/log/[ab'}\n", "  o: {type: stdout}\n"),
+        "trails.a.path: '/log/[ab' has a '[' without its ']'");
+    HAS(said_of("  a: {path: /log/}\n", "  o: {type: stdout}\n"),
+        "trails.a.path: '/log/' is a directory; it must be a file");
+    HAS(said_of("  a: {path: '*.log'}\n", "  o: {type: stdout}\n"),
+        "trails.a.path: '*.log' is not an absolute path");
+    HAS(said_of("  a: {path: /log/*, max_matches: 0}\n",
+                "  o: {type: stdout}\n"),
+        "trails.a.max_matches: '0' is out of bounds: 1 to 100000");
+    HAS(said_of("  a: {path: /log, max_matches: 7}\n", "  o: {type: stdout}\n"),
+        "x:3:19: trails.a.max_matches: is for a path with wildcards");
+    done();
+}
+
+TEST(conf_takes_standard_input_once)
+{
+    EQ_STR("", said_of("  a: {path: '-', poll: 5s}\n  b: {path: /b}\n",
+                       "  o: {type: stdout}\n"));
+    OK(trail_is_stdin(&conf->trails[0].conf));
+    OK(!trail_is_stdin(&conf->trails[1].conf));
+    HAS(said_of("  a: {path: '-'}\n  b: {path: '-'}\n",
+                "  o: {type: stdout}\n"),
+        "x:4:7: trails.b.path: there is one standard input, and trail 'a' "
+        "reads it");
+    HAS(said_of("  a: {path: '-', start: end, pin_max_bytes: 0, "
+                "retention: {max_age: 1d}}\n",
+                "  o: {type: stdout}\n"),
+        "x:3:18: trails.a.start: standard input has no checkpoint, and is "
+        "read from where it is");
+    HAS(said, "x:3:30: trails.a.pin_max_bytes: standard input is never "
+              "rotated");
+    HAS(said, "trails.a.retention: standard input is never rotated");
+    HAS(said_of("  a: {path: './x'}\n", "  o: {type: stdout}\n"),
+        "'./x' is not an absolute path");
+    HAS(said_of("  a: {path: /a}\n", "  f: {type: file, path: '-'}\n"),
+        "'-' is not an absolute path");
     done();
 }
 

@@ -14,6 +14,7 @@ struct settings {
     unsigned colour;
     char *name;
     char *file;
+    char *source;
     char *key;
     struct opt_list hosts;
     struct inner deep;
@@ -38,6 +39,7 @@ static const struct opt opts[] = {
     OPT_CHOICE(struct settings, colour, .def = "green", .choices = colours),
     OPT_STRING(struct settings, name, .check = no_spaces),
     OPT_PATH(struct settings, file),
+    OPT_PATH(struct settings, source, .dash = true),
     OPT_SECRET(struct settings, key),
     OPT_LIST(struct settings, hosts, .check = no_spaces),
     OPT_GROUP(struct settings, deep, struct inner, inner_opts),
@@ -187,6 +189,8 @@ TEST(opt_texts_are_checked)
     EQ_STR("", said("file", "/a"));
     EQ_STR("is not an absolute path", said("file", "a"));
     EQ_STR("is not an absolute path", said("file", "-"));
+    EQ_STR("", said("source", "-"));
+    EQ_STR("is not an absolute path", said("source", "--"));
     EQ_STR("has a space", said("name", "a b"));
     EQ_STR("is empty", said("name", ""));
     EQ_STR("is empty", said("key", ""));
