@@ -17,6 +17,9 @@ TOP = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("TALLYMAN") or TOP / "build/dev/tallyman")
 
 READY = re.compile(r" info agent: tallyman \S+ ready: (\d+) trails?, (\d+) lanes?")
+# The same, and what it says when a pattern has found more.
+LANES = re.compile(
+    r" info agent: (?:tallyman \S+ ready:|now) (\d+) trails?, (\d+) lanes?")
 COUNTERS = re.compile(r" info lane (\S+): counters (.*)")
 SANITIZER = re.compile(
     r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer|Assertion .* failed")
@@ -164,14 +167,15 @@ class Agent:
 
     def counters(self) -> dict[str, Counters]:
         """What SIGUSR1 prints; it balances at any moment."""
-        lanes = int(READY.search(self.log())[2])
         before = len(self.log())
         self.send(signal.SIGUSR1)
 
         def look():
-            text = self.log()[before:]
+            log = self.log()
+            text = log[before:]
             got = parse_counters(text)
-            return got if len(got) == lanes and text.endswith("\n") else None
+            lanes = int(LANES.findall(log)[-1][1])
+            return got if len(got) >= lanes and text.endswith("\n") else None
 
         got = wait_until(look, "SIGUSR1 prints the counters", 10.0, self.log)
         assert_balanced(got)
