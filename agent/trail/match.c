@@ -74,24 +74,24 @@ static bool is_numbered_one_of(char *const *paths, size_t n, const char *path)
     return yes;
 }
 
-/* A link to another one that is found by its own name. */
-static bool is_link_to(char *const *paths, size_t n, const char *path)
+/* A file, or a link to one that is not found by its own name as well. */
+static bool is_file(char *const *paths, size_t n, const char *path)
 {
     char to[PATH_MAX];
     struct stat st;
 
-    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) &&
-           realpath(path, to) != NULL && strcmp(to, path) != 0 &&
-           has(paths, n, to);
+    if (lstat(path, &st) != 0)
+        return false;
+    if (!S_ISLNK(st.st_mode))
+        return S_ISREG(st.st_mode);
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           realpath(path, to) != NULL && !has(paths, n, to);
 }
 
 static bool is_live(char *const *paths, size_t n, const char *path)
 {
-    struct stat st;
-
     return !sibling_is_rotated_name(base_of(path)) &&
-           !is_numbered_one_of(paths, n, path) && stat(path, &st) == 0 &&
-           S_ISREG(st.st_mode) && !is_link_to(paths, n, path);
+           !is_numbered_one_of(paths, n, path) && is_file(paths, n, path);
 }
 
 int match_find(struct match *m, const char *pattern, struct err *e)
