@@ -84,7 +84,6 @@ class Storm:
         writer.start()
         try:
             sky.follow(writer.base)
-            writer.join()
         finally:
             writer.halt.set()
             writer.join()

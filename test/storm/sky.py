@@ -103,18 +103,21 @@ class Sky:
     # -- following the plan ------------------------------------------------------
 
     def follow(self, base: int) -> None:
-        writer = self.writer
-        while self.steps:
-            step = self.steps[0]
-            while writer.count - base < step.at and writer.is_alive():
-                self.check_alive()
-                time.sleep(0.002)       # until the log has come so far
-            if writer.error:
-                return
+        while self.steps and self.wait_count(base + self.steps[0].at):
             self.is_busy = True
-            self.steps.popleft()
-            self.take(step)
+            self.take(self.steps.popleft())
             self.is_busy = False
+        # One more: by then the writer has done its last step as well.
+        self.wait_count(base + self.plan.total + 1)
+
+    def wait_count(self, count: int) -> bool:
+        """Until the log has come so far; False if it never will."""
+        while self.writer.count < count:
+            if not self.writer.is_alive():
+                return False
+            self.check_alive()
+            time.sleep(0.002)           # between two looks
+        return True
 
     def take(self, step: Step) -> None:
         if getattr(self, step.act)(*step.args) is not False and step.kind:
@@ -307,23 +310,14 @@ class Sky:
             self.wait_checkpoints()
 
     def wait_checkpoints(self) -> None:
-        """What is in the outputs now is on record. The second one from now was
-        certainly begun later than now; none comes where nothing moves."""
+        """What is in the outputs now is on record: the second checkpoint from now
+        was certainly begun later. The writer goes on, so there is one to write."""
         def look() -> dict[str, int]:
             return {k: c["checkpoints"] for k, c in self.agent.counters().items()}
 
-        first = last = look()
-        changed = time.monotonic()
-
-        def done() -> bool:
-            nonlocal last, changed
-            now = look()
-            if now != last:
-                last, changed = now, time.monotonic()
-            return (all(now[k] >= first[k] + 2 for k in now)
-                    or time.monotonic() - changed > 1.5)
-
-        wait_until(done, "checkpoints are written", 20, self.agent.log)
+        first = look()
+        wait_until(lambda: all(n >= first[k] + 2 for k, n in look().items()),
+                   "checkpoints are written", 30, self.agent.log)
 
     def has_shipped(self, file: LogFile, until: int) -> bool:
         self.check_alive()

@@ -43,7 +43,7 @@ class Writer(threading.Thread):
         self.count = 0                  # events written; the clock of the plan
         self.base = 0                   # and how many when it began to run
         self.error: BaseException | None = None
-        self.halt = threading.Event()
+        self.halt = threading.Event()           # the plan has been carried out
         self.siblings: list[LogFile] = []       # rotated, oldest first
         self.fd = -1
         self.torn = b""
@@ -65,9 +65,12 @@ class Writer(threading.Thread):
         while not self.halt.is_set():
             while steps and steps[0].at <= self.count - base:
                 self.take(steps.popleft())
-            if self.count >= total:
-                return
             self.turn_crank()
+            if self.count >= total:
+                # Behind the plan a trickle, until the sky is done with its part.
+                self.append()
+                self.halt.wait(0.02)
+                continue
             due = began + (self.count - base) / self.plan.rate
             ahead = due - time.monotonic()
             if ahead > 0.001:
