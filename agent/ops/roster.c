@@ -12,6 +12,7 @@
 #include "agent/lane/lane.h"
 #include "agent/ops/output_path.h"
 #include "agent/trail/match.h"
+#include "agent/trail/watch.h"
 
 /* A trail that is read. */
 struct entry {
@@ -44,6 +45,7 @@ struct pattern {
 
 struct roster {
     struct roster_env env;
+    struct watcher *watcher;
     struct entry **entries;
     size_t nentries;
     struct member **members;
@@ -83,6 +85,7 @@ static void close_trails(struct roster *r)
         trail_close(r->entries[i]->trail);
         r->entries[i]->trail = NULL;
     }
+    watcher_close(r->watcher);
 }
 
 static void on_all_closed(struct roster *r)
@@ -204,7 +207,8 @@ static struct entry *add_entry(struct roster *r, const char *name,
 static int open_trail(struct roster *r, struct entry *entry,
                       const char *wanted_as, struct err *e)
 {
-    entry->trail = trail_open(r->env.loop, entry->name, &entry->conf);
+    entry->trail = trail_open(r->watcher, r->env.loop, r->env.state,
+                              entry->name, &entry->conf);
     return open_lanes(r, entry, wanted_as, e);
 }
 
@@ -407,6 +411,7 @@ struct roster *roster_new(const struct roster_env *env)
     struct roster *r = xcalloc(1, sizeof(*r));
 
     r->env = *env;
+    r->watcher = watcher_open(env->loop);
     r->gone = xcalloc(env->conf->noutputs, sizeof(*r->gone));
     return r;
 }
