@@ -179,8 +179,8 @@ bool file_is(const struct file *f, const struct identity *id)
         return same_inode && f->id.head_len == id->head_len;
     if (f->id.head_len == id->head_len)
         return memcmp(f->id.head, id->head, SHA256_SIZE) == 0;
-    if (f->fd < 0)
-        return same_inode; /* not to be opened yet: it has to do */
+    if (f->fd < 0) /* when last seen it may have been shorter */
+        return same_inode && f->was_live && f->id.head_len < id->head_len;
     return head_read(f->fd, f->form == FORM_GZ, &h, NULL) == 0 &&
            identity_has_head(id, &h);
 }
@@ -404,7 +404,8 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
     go_on_anew(c, f);
     c->cut = f;
     c->dir_mtime = (struct timespec){ 0 };
-    chain_look(c);
+    if (!c->is_looking)
+        chain_look(c);
 }
 
 bool chain_check_live(struct chain *c)

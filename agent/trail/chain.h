@@ -87,6 +87,7 @@ struct chain {
     bool began;         /* a reader has begun */
     bool was_scanned;   /* once, at least */
     bool is_lumberjack; /* a name of its making was seen */
+    bool is_looking;    /* a look is under way */
     bool is_unsettled;  /* something is to be looked at again soon */
     bool is_blind;      /* the directory could not be listed */
     bool missed;        /* a name was gone when it was looked at */
