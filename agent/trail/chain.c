@@ -16,27 +16,35 @@
 
 /* ---- a file ---- */
 
-struct file *chain_add(struct chain *c, struct file *next)
+static void insert(struct chain *c, struct file *f, struct file *next)
 {
-    struct file *f = xcalloc(1, sizeof(*f)), **at = &c->oldest;
+    struct file **at = &c->oldest;
 
-    f->chain = c;
-    f->fd = -1;
     while (*at != next)
         at = &(*at)->next;
     f->next = next;
     *at = f;
+}
+
+struct file *chain_add(struct chain *c, struct file *next)
+{
+    struct file *f = xcalloc(1, sizeof(*f));
+
+    f->chain = c;
+    f->fd = -1;
+    f->entered_us = clock_wall_us();
+    insert(c, f, next);
     return f;
 }
 
-void chain_remove(struct chain *c, struct file *f)
+void chain_move(struct chain *c, struct file *f, struct file *next)
 {
     struct file **at = &c->oldest;
 
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
-    f->next = NULL;
+    insert(c, f, next);
 }
 
 void chain_changed(struct chain *c, bool urgent)

@@ -32,6 +32,7 @@ struct entry {
     struct sibling sibling;
     struct stat st;
     struct file *file; /* what it was found to be, or NULL */
+    bool is_new;       /* and nothing was known of that */
 };
 
 struct listing {
@@ -103,7 +104,7 @@ static void list_name(struct chain *c, int dir, const char *name,
     }
     list->at = xrealloc(list->at, (list->n + 1) * sizeof(*list->at));
     list->at[list->n++] =
-        (struct entry){ xprintf("%s/%s", c->dir, name), sib, st, NULL };
+        (struct entry){ xprintf("%s/%s", c->dir, name), sib, st, NULL, false };
 }
 
 static struct live live_now(struct chain *c)
@@ -456,6 +457,7 @@ static void enter(struct chain *c, struct file *live, struct entry *e, int fd)
     struct file *f = chain_add(c, live);
 
     e->file = f;
+    e->is_new = true;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
     if (fd >= 0)
@@ -552,12 +554,7 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
     if (f == NULL) {
         f = chain_add(c, NULL);
     } else if (f->next != NULL) {
-        struct file **at = &f->next;
-
-        chain_remove(c, f); /* it has become the newest one again */
-        for (at = &c->oldest; *at != NULL; at = &(*at)->next)
-            ;
-        *at = f;
+        chain_move(c, f, NULL); /* it has become the newest one again */
     }
     name_set(f, FORM_PLAIN, c->path, &l->st);
     f->sibling.kind = SIBLING_NONE;
@@ -721,6 +718,10 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
             if (live != NULL && c->cut != NULL)
                 live = c->live;
         }
+    }
+    for (size_t i = 0; i < list->n; i++) { /* plain or not, by age */
+        if (list->at[i].is_new)
+            chain_move(c, list->at[i].file, live);
     }
     see_live(c, l, live);
 }
