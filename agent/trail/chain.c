@@ -183,6 +183,8 @@ bool file_is(const struct file *f, const struct identity *id)
     bool same_inode = f->id.dev == id->dev && f->id.ino == id->ino;
     struct head h;
 
+    if (f->fd < 0 && f->is_named && f->id.head_len == 0)
+        return same_inode; /* never opened yet: it has to do */
     if (id->head_len == 0 || f->id.head_len == 0)
         return same_inode && f->id.head_len == id->head_len;
     if (f->id.head_len == id->head_len)
