@@ -31,6 +31,7 @@ struct entry {
     char *path;
     struct sibling sibling;
     struct stat st;
+    int fd;            /* of what is not surely known; -1: cannot be opened */
     struct file *file; /* what it was found to be, or NULL */
     bool is_new;       /* and nothing was known of that */
 };
@@ -51,10 +52,18 @@ struct live {
 
 static void listing_free(struct listing *list)
 {
-    for (size_t i = 0; i < list->n; i++)
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->at[i].fd >= 0)
+            close(list->at[i].fd);
         free(list->at[i].path);
+    }
     free(list->at);
     *list = (struct listing){ 0 };
+}
+
+static bool same_inode(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 static int by_age(const void *a, const void *b)
@@ -98,13 +107,14 @@ static void list_name(struct chain *c, int dir, const char *name,
         return;
     }
     for (size_t i = 0; i < list->n; i++) {
-        if (list->at[i].st.st_ino == st.st_ino &&
-            list->at[i].st.st_dev == st.st_dev)
+        if (same_inode(&list->at[i].st, &st))
             return; /* renamed while we read the directory */
     }
     list->at = xrealloc(list->at, (list->n + 1) * sizeof(*list->at));
-    list->at[list->n++] =
-        (struct entry){ xprintf("%s/%s", c->dir, name), sib, st, NULL, false };
+    list->at[list->n++] = (struct entry){ .path = xprintf("%s/%s", c->dir, name),
+                                          .sibling = sib,
+                                          .st = st,
+                                          .fd = -1 };
 }
 
 static struct live live_now(struct chain *c)
@@ -141,8 +151,9 @@ static bool live_is(const struct chain *c, const struct live *l)
            st.st_ino == l->st.st_ino;
 }
 
-/* Remembers the state of the directory that is about to be read. */
-static void note_dir(struct chain *c, int dir)
+/* Remembers the state of the directory that is about to be read; false where it
+ * may change again without its time of change showing it. */
+static bool note_dir(struct chain *c, int dir)
 {
     struct timespec now;
     struct stat st;
@@ -150,13 +161,15 @@ static void note_dir(struct chain *c, int dir)
 
     c->dir_mtime = (struct timespec){ 0 };
     if (fstat(dir, &st) != 0)
-        return;
+        return false;
     clock_gettime(CLOCK_REALTIME, &now);
     age = (now.tv_sec - st.st_mtim.tv_sec) * INT64_C(1000000000) + now.tv_nsec -
           st.st_mtim.tv_nsec;
     c->dir_ino = st.st_ino;
-    if (age < 0 || age > RACY_NS)
-        c->dir_mtime = st.st_mtim;
+    if (age >= 0 && age <= RACY_NS)
+        return false;
+    c->dir_mtime = st.st_mtim;
+    return true;
 }
 
 /* What a listing missed or saw twice shows in the directory's time of change. */
@@ -186,13 +199,48 @@ static bool without_listing(struct chain *c)
     return forbidden;
 }
 
+static bool list_all(struct chain *c, DIR *dir, struct listing *list)
+{
+    struct dirent *entry;
+
+    rewinddir(dir);
+    errno = 0;
+    while ((entry = readdir(dir)) != NULL) {
+        list_name(c, dirfd(dir), entry->d_name, list);
+        errno = 0;
+    }
+    return errno == 0 && !c->missed;
+}
+
+static bool same_names(const struct listing *a, const struct listing *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        if (strcmp(a->at[i].path, b->at[i].path) != 0 ||
+            !same_inode(&a->at[i].st, &b->at[i].st))
+            return false;
+    }
+    return true;
+}
+
+/* Where the time of change does not tell, a second listing does. */
+static bool lists_the_same(struct chain *c, DIR *dir,
+                           const struct listing *list)
+{
+    struct listing again = { 0 };
+    bool same = list_all(c, dir, &again) && same_names(list, &again);
+
+    listing_free(&again);
+    return same;
+}
+
 /* Whether the listing is whole, and of one moment. */
 static bool read_dir(struct chain *c, struct listing *list)
 {
     DIR *dir = opendir(c->dir);
-    struct dirent *entry;
     struct stat before;
-    bool whole;
+    bool whole, telling;
 
     c->missed = c->is_blind = false;
     if (dir == NULL || fstat(dirfd(dir), &before) != 0) {
@@ -202,16 +250,42 @@ static bool read_dir(struct chain *c, struct listing *list)
             closedir(dir);
         return enough;
     }
-    note_dir(c, dirfd(dir));
-    errno = 0;
-    while ((entry = readdir(dir)) != NULL) {
-        list_name(c, dirfd(dir), entry->d_name, list);
-        errno = 0;
-    }
-    whole = errno == 0 && !c->missed && !has_changed(dirfd(dir), &before);
+    telling = note_dir(c, dirfd(dir));
+    whole = list_all(c, dir, list) && !has_changed(dirfd(dir), &before) &&
+            (telling || lists_the_same(c, dir, list));
     closedir(dir);
     c->dir_complained &= !whole;
     return whole;
+}
+
+/* Whether we hold that inode open: then it can be no other file. */
+static bool is_held(const struct chain *c, const struct stat *st)
+{
+    for (const struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->fd >= 0 && identity_has_inode(&f->id, st))
+            return true;
+    }
+    return false;
+}
+
+/* What a name held when it was listed, and no other file that has got it since;
+ * false where one has. */
+static bool open_entries(const struct chain *c, struct listing *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct entry *e = &list->at[i];
+        struct stat st;
+
+        if (is_held(c, &e->st))
+            continue;
+        e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (e->fd < 0 && errno == ENOENT)
+            return false;
+        if (e->fd >= 0 &&
+            (fstat(e->fd, &st) != 0 || !same_inode(&st, &e->st)))
+            return false;
+    }
+    return true;
 }
 
 /*
@@ -226,7 +300,7 @@ static bool read_at_rest(struct chain *c, struct live *l, struct listing *list)
         bool last = tries + 1 == SCAN_TRIES;
 
         *l = live_now(c);
-        if (read_dir(c, list) && live_is(c, l) &&
+        if (read_dir(c, list) && open_entries(c, list) && live_is(c, l) &&
             (l->is_there || c->dir_mtime.tv_sec != 0 || last))
             return true;
         listing_free(list);
@@ -258,37 +332,27 @@ static bool has_inode(const struct file *f, enum form form,
            f->names[FORM_GZ].path == NULL && identity_has_inode(&f->id, st);
 }
 
-/* Opens a name and reads its head; -1 where it cannot be opened. */
-static int open_head(const char *path, bool is_gz, struct head *h)
+static bool same_state(const struct stat *a, const struct stat *b)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    *h = (struct head){ 0 };
-    if (fd >= 0 && head_read(fd, is_gz, h, NULL) != 0)
-        *h = (struct head){ 0 };
-    return fd;
+    return same_inode(a, b) && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Whether a file that had that inode is still the one that has it: while we
- * hold it, it must be. */
+/* Whether a file that had that inode is still the one that has it, open at
+ * `fd`: while we hold it, it must be. */
 static bool is_still(const struct file *f, enum form form, const char *path,
-                     const struct stat *st)
+                     const struct stat *st, int fd)
 {
     const struct name *n = &f->names[form];
     struct head h;
-    int fd;
 
     if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
         return true;
-    if (n->path != NULL && strcmp(n->path, path) == 0 &&
-        n->st.st_size == st->st_size &&
-        n->st.st_mtim.tv_sec == st->st_mtim.tv_sec &&
-        n->st.st_mtim.tv_nsec == st->st_mtim.tv_nsec)
+    if (n->path != NULL && strcmp(n->path, path) == 0 && same_state(&n->st, st))
         return true;
-    fd = open_head(path, form == FORM_GZ, &h);
-    if (fd < 0)
+    if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
         return true; /* it cannot be read yet: it has to do */
-    close(fd);
     if (f->id.head_len == 0)
         return !f->passed; /* what was empty and was read may be another now */
     return identity_has_head(&f->id, &h);
@@ -296,10 +360,10 @@ static bool is_still(const struct file *f, enum form form, const char *path,
 
 /* The file of the chain that has that name, or NULL. */
 static struct file *find_known(const struct chain *c, enum form form,
-                               const char *path, const struct stat *st)
+                               const char *path, const struct stat *st, int fd)
 {
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (has_inode(f, form, st) && is_still(f, form, path, st))
+        if (has_inode(f, form, st) && is_still(f, form, path, st, fd))
             return f;
     }
     return NULL;
@@ -383,8 +447,8 @@ static bool has_size_of(const struct file *f, const struct entry *e, int fd)
     uint64_t size = (uint64_t)e->st.st_size;
     uint32_t isize;
 
-    if (!f->has_text_size)
-        return true;
+    if (!f->has_text_size || (f->fd < 0 && f->was_live))
+        return true; /* it may have been cut before its size was noted */
     if (e->sibling.is_gz)
         return gunzip_size(fd, &isize) &&
                (f->fd >= 0 ? isize == (uint32_t)f->text_size
@@ -435,16 +499,23 @@ static struct file *find_text(const struct chain *c, const struct file *live,
     return found;
 }
 
-static void adopt(struct chain *c, struct file *f, struct entry *e, int fd)
+/* The descriptor of an entry, for good. */
+static int take_fd(struct entry *e)
+{
+    int fd = e->fd;
+
+    e->fd = -1;
+    return fd;
+}
+
+static void adopt(struct chain *c, struct file *f, struct entry *e)
 {
     e->file = f;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
-    if ((f->fd >= 0 && f->loss == LOSS_NONE) || f->passed) {
-        close(fd);
+    if (f->fd >= 0 || f->passed)
         return;
-    }
-    file_take_fd(f, form_of(e), fd);
+    file_take_fd(f, form_of(e), take_fd(e));
     if (f == c->cut) {
         log_info(c->who, "what was in it is read on in its copy %s", e->path);
         c->cut = NULL;
@@ -452,7 +523,7 @@ static void adopt(struct chain *c, struct file *f, struct entry *e, int fd)
 }
 
 /* A file of which nothing was known: behind all that were known. */
-static void enter(struct chain *c, struct file *live, struct entry *e, int fd)
+static void enter(struct chain *c, struct file *live, struct entry *e)
 {
     struct file *f = chain_add(c, live);
 
@@ -460,13 +531,10 @@ static void enter(struct chain *c, struct file *live, struct entry *e, int fd)
     e->is_new = true;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
-    if (fd >= 0) {
-        file_take_fd(f, form_of(e), fd);
-        return;
-    }
-    f->id.dev = e->st.st_dev;
-    f->id.ino = e->st.st_ino;
-    file_open(f); /* says why it cannot */
+    if (e->fd >= 0)
+        file_take_fd(f, form_of(e), take_fd(e));
+    else
+        file_open(f); /* says why it cannot */
 }
 
 /* Whether there is nothing in it yet to know it by. */
@@ -488,11 +556,10 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
 {
     bool is_gz = e->sibling.is_gz;
     struct file *f = NULL;
-    struct head h;
-    int fd = open_head(e->path, is_gz, &h);
+    struct head h = { 0 };
 
-    if (fd < 0) {
-        enter(c, live, e, -1);
+    if (e->fd < 0 || head_read(e->fd, is_gz, &h, NULL) != 0) {
+        enter(c, live, e);
         return;
     }
     if (is_gz && h.len == 0)
@@ -500,37 +567,35 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
     if (f != NULL) {
         e->file = f;
         name_set(f, FORM_GZ, e->path, &e->st);
-        close(fd);
         return;
     }
     if (is_premature(c, e, &h)) {
         c->is_unsettled = true;
-        close(fd);
         return;
     }
-    if (!is_gz && (is_copy_of_live(live, fd) || is_copy_of_known(c, fd, &h))) {
+    if (!is_gz &&
+        (is_copy_of_live(live, e->fd) || is_copy_of_known(c, e->fd, &h))) {
         log_debug(c->who, "%s is a copy of what is read as well", e->path);
-        close(fd);
         return;
     }
-    if (is_copy_of_cut(c, fd, is_gz, &h))
+    if (is_copy_of_cut(c, e->fd, is_gz, &h))
         f = c->cut;
     if (f == NULL)
-        f = find_text(c, live, e, fd, &h);
+        f = find_text(c, live, e, e->fd, &h);
     if (f == NULL && live != NULL && chain_check_live(c)) {
         live = c->live; /* cut just now: after it was copied, then */
-        if (is_copy_of_cut(c, fd, is_gz, &h))
+        if (is_copy_of_cut(c, e->fd, is_gz, &h))
             f = c->cut;
     }
     if (f != NULL)
-        adopt(c, f, e, fd);
+        adopt(c, f, e);
     else
-        enter(c, live, e, fd);
+        enter(c, live, e);
 }
 
 static void see_known(struct chain *c, struct entry *e)
 {
-    struct file *f = find_known(c, form_of(e), e->path, &e->st);
+    struct file *f = find_known(c, form_of(e), e->path, &e->st, e->fd);
 
     if (f == NULL)
         return;
@@ -543,7 +608,7 @@ static void see_known(struct chain *c, struct entry *e)
 
 static struct file *known_live(const struct chain *c, const struct live *l)
 {
-    return l->is_there ? find_known(c, FORM_PLAIN, c->path, &l->st) : NULL;
+    return l->is_there ? find_known(c, FORM_PLAIN, c->path, &l->st, l->fd) : NULL;
 }
 
 /* What the path names goes to the end of the chain. */
@@ -660,11 +725,36 @@ static void unsee(struct chain *c)
     }
 }
 
-/* A pin of before the last stop. */
+/* The file that a pin of before the last stop belongs to: the one that has its
+ * inode, else one with that text of which nothing else was found. */
+static struct file *find_pinned(const struct chain *c, enum form form,
+                                const struct stat *st, int fd)
+{
+    struct head h;
+
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (has_inode(f, form, st) && is_still(f, form, "", st, fd))
+            return f;
+    }
+    if (head_read(fd, form == FORM_GZ, &h, NULL) != 0)
+        return NULL;
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->fd < 0 && !f->is_named && identity_has_head(&f->id, &h))
+            return f;
+    }
+    return NULL;
+}
+
+struct pin_seer {
+    struct chain *chain;
+    struct file *live; /* before which one of which nothing is known comes */
+};
+
 static void see_pin(void *arg, bool is_gz, int fd)
 {
     enum form form = is_gz ? FORM_GZ : FORM_PLAIN;
-    struct chain *c = arg;
+    struct pin_seer *see = arg;
+    struct chain *c = see->chain;
     struct stat st = { 0 };
     struct file *f;
 
@@ -672,15 +762,9 @@ static void see_pin(void *arg, bool is_gz, int fd)
         close(fd);
         return;
     }
-    for (f = c->oldest; f != NULL; f = f->next) {
-        if (has_inode(f, form, &st))
-            break;
-    }
-    if (f == NULL) { /* before all that are there, for it was deleted */
-        f = c->oldest;
-        while (f != NULL && f->passed)
-            f = f->next;
-        f = chain_add(c, f);
+    f = find_pinned(c, form, &st, fd);
+    if (f == NULL) { /* pinned, but the roll was not saved any more */
+        f = chain_add(c, see->live);
         f->path = xprintf("%s/?", c->dir);
         f->sibling.kind = SIBLING_TIMED;
     }
@@ -689,7 +773,7 @@ static void see_pin(void *arg, bool is_gz, int fd)
         file_take_fd(f, form, fd);
     else
         close(fd);
-    f->pinned = f->form == form;
+    f->pinned = f->form == form && identity_has_inode(&f->id, &st);
     if (!f->pinned)
         pins_remove_inode(&c->pins, &st, is_gz);
 }
@@ -711,8 +795,6 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
         see_known(c, &list->at[i]);
     }
     live = known_live(c, l);
-    if (!c->was_scanned)
-        pins_each(&c->pins, see_pin, c);
     for (int form = 0; form < NFORMS; form++) {
         for (size_t i = 0; i < list->n; i++) {
             if (list->at[i].file != NULL || (int)form_of(&list->at[i]) != form)
@@ -721,6 +803,11 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
             if (live != NULL && c->cut != NULL)
                 live = c->live;
         }
+    }
+    if (!c->was_scanned) {
+        struct pin_seer see = { c, live };
+
+        pins_each(&c->pins, see_pin, &see);
     }
     for (size_t i = 0; i < list->n; i++) { /* plain or not, by age */
         if (list->at[i].is_new)

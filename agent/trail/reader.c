@@ -113,6 +113,18 @@ static bool guard_is_right(struct reader *r)
     return guard_holds(r->file->fd, r->at, &r->guard);
 }
 
+/* At its start nothing stands before what is read, but we know how it began. */
+static bool starts_right(const struct reader *r, const char *bytes, size_t n)
+{
+    const struct identity *id = &r->file->id;
+    struct head h = { .len = n < sizeof(h.bytes) ? n : sizeof(h.bytes) };
+
+    if (r->at > 0 || id->head_len == 0)
+        return true;
+    memcpy(h.bytes, bytes, h.len);
+    return identity_has_head(id, &h);
+}
+
 /* One call reads what comes and, once more, what is known to stand before it:
  * so a file that was cut and has grown again is noticed before its new text is
  * taken for the continuation of the old. */
@@ -132,6 +144,8 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
         return READER_FAILED;
     if ((size_t)have < r->tail_len ||
         memcmp(again, r->tail, r->tail_len) != 0)
+        return changed(r);
+    if (!starts_right(r, out, (size_t)have - r->tail_len))
         return changed(r);
     *got = (size_t)have - r->tail_len;
     if (*got == 0)
