@@ -510,6 +510,7 @@ static int take_fd(struct entry *e)
 
 static void adopt(struct chain *c, struct file *f, struct entry *e)
 {
+    log_debug(c->who, "%s holds what %s held", e->path, f->path);
     e->file = f;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
@@ -527,6 +528,7 @@ static void enter(struct chain *c, struct file *live, struct entry *e)
 {
     struct file *f = chain_add(c, live);
 
+    log_debug(c->who, "%s is new", e->path);
     e->file = f;
     e->is_new = true;
     f->sibling = e->sibling;
@@ -726,7 +728,7 @@ static void unsee(struct chain *c)
 }
 
 /* The file that a pin of before the last stop belongs to: the one that has its
- * inode, else one with that text of which nothing else was found. */
+ * inode, else one with that text. */
 static struct file *find_pinned(const struct chain *c, enum form form,
                                 const struct stat *st, int fd)
 {
@@ -739,7 +741,7 @@ static struct file *find_pinned(const struct chain *c, enum form form,
     if (head_read(fd, form == FORM_GZ, &h, NULL) != 0)
         return NULL;
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (f->fd < 0 && !f->is_named && identity_has_head(&f->id, &h))
+        if (identity_has_head(&f->id, &h))
             return f;
     }
     return NULL;
@@ -764,16 +766,17 @@ static void see_pin(void *arg, bool is_gz, int fd)
     }
     f = find_pinned(c, form, &st, fd);
     if (f == NULL) { /* pinned, but the roll was not saved any more */
+        log_debug(c->who, "a pin is all there is of a file");
         f = chain_add(c, see->live);
         f->path = xprintf("%s/?", c->dir);
         f->sibling.kind = SIBLING_TIMED;
     }
-    f->passed = false; /* else the pin would not be there, or stay for good */
-    if (f->fd < 0)
+    if (!f->passed && (f->fd < 0 || f->form == FORM_GZ))
         file_take_fd(f, form, fd);
     else
         close(fd);
-    f->pinned = f->form == form && identity_has_inode(&f->id, &st);
+    f->pinned = !f->passed && f->fd >= 0 && f->form == form &&
+                identity_has_inode(&f->id, &st);
     if (!f->pinned)
         pins_remove_inode(&c->pins, &st, is_gz);
 }
