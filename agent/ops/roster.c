@@ -539,6 +539,10 @@ size_t roster_lanes(const struct roster *r)
 
 void roster_log_counters(const struct roster *r)
 {
+    for (size_t i = 0; i < r->nentries; i++) {
+        if (r->entries[i]->trail != NULL)
+            trail_log_counters(r->entries[i]->trail);
+    }
     for (size_t i = 0; i < r->nmembers; i++) {
         if (r->members[i]->lane != NULL && !r->members[i]->closing)
             lane_log_counters(r->members[i]->lane);

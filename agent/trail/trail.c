@@ -403,7 +403,7 @@ void trail_lag(struct trail *t, struct file *f, uint64_t offset,
         lag->seconds_left = retention_left(&t->conf->retention, &view);
 }
 
-void trail_print_counters(const struct trail *t, struct buf *out)
+void trail_log_counters(const struct trail *t)
 {
     uint64_t held = 0, files = 0;
 
@@ -411,8 +411,8 @@ void trail_print_counters(const struct trail *t, struct buf *out)
         held += file_held_bytes(f);
         files++;
     }
-    buf_printf(out,
-               "files=%" PRIu64 " held_deleted_bytes=%" PRIu64
+    log_always(t->who,
+               "counters files=%" PRIu64 " held_deleted_bytes=%" PRIu64
                " given_up_bytes=%" PRIu64 " bytes_per_second=%.0f inotify=%s "
                "inotify_overflows=%" PRIu64,
                files, held, t->chain.given_up_bytes, t->pace.per_s,

@@ -110,7 +110,7 @@ struct trail_lag {
 };
 void trail_lag(struct trail *t, struct file *f, uint64_t offset,
                struct trail_lag *lag);
-/* What all readers of the trail share: as words for a log line. */
-void trail_print_counters(const struct trail *t, struct buf *out);
+/* What all its readers share. */
+void trail_log_counters(const struct trail *t);
 
 #endif
