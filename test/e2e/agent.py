@@ -21,6 +21,7 @@ READY = re.compile(r" info agent: tallyman \S+ ready: (\d+) trails?, (\d+) lanes
 LANES = re.compile(
     r" info agent: (?:tallyman \S+ ready:|now) (\d+) trails?, (\d+) lanes?")
 COUNTERS = re.compile(r" info lane (\S+): counters (.*)")
+TRAIL_COUNTERS = re.compile(r" info trail (\S+): counters (.*)")
 SANITIZER = re.compile(
     r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer|Assertion .* failed")
 
@@ -54,8 +55,12 @@ def run_program(*args: str, **kw) -> subprocess.CompletedProcess:
 
 def parse_counters(text: str) -> dict[str, Counters]:
     """The last counters of each lane in a piece of log."""
+    return parse_pairs(COUNTERS, text)
+
+
+def parse_pairs(which: re.Pattern, text: str) -> dict[str, Counters]:
     lanes = {}
-    for lane, pairs in COUNTERS.findall(text):
+    for lane, pairs in which.findall(text):
         values = dict(p.split("=", 1) for p in pairs.split())
         lanes[lane] = {
             k: int(v) if v.isdigit() else v for k, v in values.items()}
@@ -180,6 +185,11 @@ class Agent:
         got = wait_until(look, "SIGUSR1 prints the counters", 10.0, self.log)
         assert_balanced(got)
         return got
+
+    def trail_counters(self, trail: str = "audit") -> Counters:
+        """What the trail itself counts, likewise."""
+        self.counters()
+        return parse_pairs(TRAIL_COUNTERS, self.log())[trail]
 
     def dead(self, output: str) -> list[dict]:
         """The dead letters of an output, in order."""

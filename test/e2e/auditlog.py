@@ -10,10 +10,12 @@ from what DESIGN says rather than from what the agent does.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import os
 import random
 import re
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Iterable
@@ -120,6 +122,17 @@ def index_of(line: bytes, pattern: str = "auditing-%Y.%m.%d") -> str:
 # -- the writer -------------------------------------------------------------------
 
 
+def gzip_file(path: Path, keep: bool = False) -> Path:
+    """As lumberjack and gzip do: X.gz beside X, with its times, then X is gone."""
+    gz, st = path.with_name(path.name + ".gz"), path.stat()
+    gz.write_bytes(gzip.compress(path.read_bytes(), 1))
+    gz.chmod(st.st_mode & 0o777)
+    os.utime(gz, ns=(st.st_atime_ns, st.st_mtime_ns))
+    if not keep:
+        path.unlink()
+    return gz
+
+
 class AuditLog:
     """The API server's end of a log file: append, rotate, die, come back."""
 
@@ -205,6 +218,33 @@ class AuditLog:
         t = datetime.fromtimestamp(ms / 1000, timezone.utc)
         text = t.strftime("%Y-%m-%dT%H-%M-%S.") + f"{ms % 1000:03d}"
         return self.path.with_name(f"{self.path.stem}-{text}{self.path.suffix}")
+
+    def logrotate(self, copy: bool = False, compress: str = "") -> Path:
+        """As logrotate does: NAME.1 becomes NAME.2 and so on, then the log NAME.1,
+        by its name or, `copy`, as a copy of what is then cut off. The writer keeps
+        the file it has; reopen() is its own business. compress: "now", or "later":
+        with delaycompress all but NAME.1."""
+        name = self.path.name
+        old = [(int(p.name[len(name) + 1:].split(".")[0]), p)
+               for p in self.path.parent.glob(f"{name}.[0-9]*")]
+        for n, p in sorted(old, reverse=True):
+            gz = ".gz" if p.suffix == ".gz" else ""
+            p.rename(p.with_name(f"{name}.{n + 1}{gz}"))
+        first = self.path.with_name(f"{name}.1")
+        if copy:
+            shutil.copyfile(self.path, first)
+            os.truncate(self.path, 0)
+        else:
+            os.rename(self.path, first)
+        if compress:
+            late = self.path.with_name(name + (".1" if compress == "now" else ".2"))
+            if late.exists():
+                gzip_file(late)
+        return first
+
+    def reopen(self) -> None:
+        self.close()
+        self.open()
 
     def text(self) -> bytes:
         """All whole events as one file would hold them."""

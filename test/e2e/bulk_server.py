@@ -42,6 +42,7 @@ MIB = 1024 * 1024
 ID = re.compile(r"[0-9a-f]{12}[A-Za-z0-9_-]{22}")
 INDEX = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+GAP = re.compile(rb'\{(?:"@timestamp":"[^"]*",)?"kind":"Gap"')
 PAGE = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
     b"<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n"
@@ -78,6 +79,11 @@ class Doc:
     offered: int = 0
     stored: int = 0         # 0 or 1; more would be a bug of this server
     answers: list[int] = field(default_factory=list)
+
+    @property
+    def is_gap(self) -> bool:
+        """An event of the agent's own that tells what was lost."""
+        return bool(GAP.match(self.doc))
 
 
 @dataclass
@@ -228,13 +234,22 @@ class BulkServer:
             if len(self.violations) < 100:
                 self.violations.append(text)
 
-    def stored(self) -> list[Doc]:
+    def records(self) -> list[Doc]:
+        """All there is: events, and the gap records between them."""
         with self.lock:
             return list(self.order)
 
+    def stored(self) -> list[Doc]:
+        """The events alone; see gaps()."""
+        return [d for d in self.records() if not d.is_gap]
+
     def stored_count(self) -> int:
         with self.lock:
-            return len(self.order)
+            return sum(not d.is_gap for d in self.order)
+
+    def gaps(self) -> list[Doc]:
+        """What was lost, as the agent said."""
+        return [d for d in self.records() if d.is_gap]
 
     def request_count(self) -> int:
         with self.lock:
@@ -279,7 +294,7 @@ class BulkServer:
         doc = self.docs.get(key)
         if doc is None:
             doc = self.docs[key] = Doc(o.index, o.id, o.doc)
-        elif doc.doc != o.doc:
+        elif doc.doc != o.doc and not doc.is_gap:   # more may be known of a loss
             self.violations.append(f"id {o.id}: offered with other bytes before")
         o.before = doc.offered
         doc.offered += 1

@@ -8,8 +8,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from auditlog import document_of, id_of, index_of, sequence
-from bulk_server import BulkServer
+from auditlog import document_of, id_of, index_of, sequence, time_text
+from bulk_server import GAP, BulkServer
 
 
 def assert_once(bulk: BulkServer, lines: list[bytes],
@@ -36,14 +36,59 @@ def has_all(bulk: BulkServer, lines: list[bytes]):
     return lambda: bulk.stored_count() >= len(lines)
 
 
-def file_has(path: Path, text: bytes):
+def archived(path: Path) -> tuple[bytes, list[bytes]]:
+    """What a file output holds: the events' bytes, and apart from them the gap
+    records."""
+    if not path.exists():
+        return b"", []
+    lines = path.read_bytes().splitlines(keepends=True)
+    return (b"".join(x for x in lines if not GAP.match(x)),
+            [x for x in lines if GAP.match(x)])
+
+
+def archived_gaps(path: Path) -> list[dict]:
+    """The gap records of a file output, in order; `behind` is added: how many
+    events stand before each."""
+    gaps, n = [], 0
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        if GAP.match(line):
+            gaps.append(json.loads(line) | {"behind": n})
+        else:
+            n += 1
+    return gaps
+
+
+def stored_gaps(bulk: BulkServer) -> list[dict]:
+    """The gap records of a bulk server, in the order they were stored."""
+    return [json.loads(d.doc) for d in bulk.gaps()]
+
+
+def assert_gap(gap: dict, reason: str, after: bytes | None = None,
+               before: bytes | None = None, bytes_: int | None = None,
+               file: Path | None = None) -> None:
+    """A gap record that says what is known: between which events, how much."""
+    assert gap["kind"] == gap["level"] == "Gap"
+    assert gap["apiVersion"] == "tallyman/v1" and gap["trail"] == "audit"
+    assert gap["reason"] == reason, gap
+    assert gap["message"].endswith(".")
+    assert gap.get("after") == (time_text(after) if after else None), gap
+    assert gap.get("before") == (time_text(before) if before else None), gap
+    assert gap.get("bytes") == bytes_, gap
+    if file is not None:
+        assert gap["file"] == str(file), gap
+
+
+def file_has(path: Path, text: bytes, gaps_apart: bool = False):
     """For wait_until: the file is as long as it should get."""
+    if gaps_apart:
+        return lambda: len(archived(path)[0]) >= len(text)
     return lambda: path.exists() and path.stat().st_size >= len(text)
 
 
-def assert_file_is(path: Path, text: bytes) -> None:
-    """Byte for byte; a difference is shown by its first line."""
-    got = path.read_bytes()
+def assert_file_is(path: Path, text: bytes, gaps_apart: bool = False) -> None:
+    """Byte for byte; a difference is shown by its first line. Gap records are one,
+    unless the caller looks at them himself."""
+    got = archived(path)[0] if gaps_apart else path.read_bytes()
     if got == text:
         return
     a, b = got.split(b"\n"), text.split(b"\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures. Every test that uses `rig` ends by the same questions: do the books
 balance, did the agent stop as asked, did a sanitizer speak, did the bulk server
-see anything it should not have?"""
+see anything it should not have, was a loss told of that the test does not expect?"""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ import agent as agent_module
 from agent import Agent, SANITIZER, as_yaml, assert_balanced, parse_counters
 from auditlog import AuditLog
 from bulk_server import BulkServer
-from checks import assert_file_is, assert_once, file_has, has_all
+from checks import (
+    archived_gaps, assert_file_is, assert_once, file_has, has_all, stored_gaps)
 from wait import wait_until
 
 NOBODY = 65534
+
+
+def without_place(gap: dict) -> dict:
+    """What a gap record is in every output."""
+    return {k: v for k, v in gap.items() if k not in ("@timestamp", "behind")}
 
 
 class Rig:
@@ -38,6 +44,7 @@ class Rig:
         self.agents: list[Agent] = []
         self.bulks: list[BulkServer] = []
         self.logs: list[AuditLog] = []
+        self.gaps: list[str] = []       # the reasons of those that are right
 
     # -- parts ---------------------------------------------------------------
 
@@ -111,12 +118,40 @@ class Rig:
                    lambda: f"{bulk.stored_count()} of {len(lines)}\n{self.logs_tail()}")
         assert_once(bulk, lines)
 
-    def wait_archived(self, deadline: float = 20.0, text: bytes | None = None) -> None:
+    def wait_archived(self, deadline: float = 20.0, text: bytes | None = None,
+                      gaps_apart: bool = False) -> None:
         """The file output equals what was written, byte for byte."""
         text = self.log.text() if text is None else text
-        wait_until(file_has(self.archive, text), "the file output has every line",
-                   deadline, self.logs_tail)
-        assert_file_is(self.archive, text)
+        wait_until(file_has(self.archive, text, gaps_apart),
+                   "the file output has every line", deadline, self.logs_tail)
+        assert_file_is(self.archive, text, gaps_apart)
+
+    def wait_gaps(self, *reasons: str, deadline: float = 20.0) -> list[dict]:
+        """Every output has these gap records, the same in each; from now on they
+        are right, and any other is not."""
+        self.gaps = list(reasons)
+        seen = [lambda: stored_gaps(b) for b in self.bulks]
+        seen += [lambda: archived_gaps(self.archive)] if self.archive.exists() else []
+        assert seen, "no output to look into"
+        for look in seen:
+            wait_until(lambda: len(look()) >= len(reasons), f"gap records {reasons}",
+                       deadline, self.logs_tail)
+        self.assert_gaps()
+        first, *others = [sorted(map(without_place, look()), key=str)
+                          for look in seen]
+        for other in others:
+            assert other == first, (first, other)
+        return seen[-1]()
+
+    def assert_gaps(self) -> None:
+        """No output tells of a loss that the test does not expect."""
+        for b in self.bulks:            # in any order, as requests overtake
+            got = sorted(g["reason"] for g in stored_gaps(b))
+            assert got == sorted(self.gaps), f"{stored_gaps(b)}\n{self.logs_tail()}"
+        if self.archive.exists():
+            gaps = archived_gaps(self.archive)
+            got = [g["reason"] for g in gaps]
+            assert got == self.gaps, f"{gaps}\n{self.logs_tail()}"
 
     def wait_settled(self, a: Agent, read: int | None = None) -> dict:
         """Nothing is in flight any more (and so many lines were read)."""
@@ -145,6 +180,7 @@ class Rig:
             assert_balanced(parse_counters(a.log()))
         for b in self.bulks:
             assert b.violations == [], b.violations[:5]
+        self.assert_gaps()
 
     def clean(self) -> None:
         for a in self.agents:

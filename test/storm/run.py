@@ -114,11 +114,11 @@ class Storm:
         self.sky.check_alive()
         size = self.archive.stat().st_size if self.archive.exists() else 0
         letters = [p.stat().st_size for p in sorted(self.state.glob("dead/*"))]
-        return self.bulk.stored_count(), size, letters
+        return len(self.bulk.records()), size, letters
 
     def judge(self) -> list[Report]:
         judge = self.judge_of = Judge(self.writer.ledger, self.sky.killed)
-        search = judge.judge("search", [d.doc for d in self.bulk.stored()],
+        search = judge.judge("search", [d.doc for d in self.bulk.records()],
                              document_of, self.agent.dead("search"))
         text = self.archive.read_bytes() if self.archive.exists() else b""
         archive = judge.judge("archive", text.splitlines(), lambda line: line,
@@ -169,7 +169,7 @@ class Storm:
         (self.home / "plan.txt").write_text(plan + "\n")
         (self.home / "verdict.txt").write_text("\n".join(trouble) + "\n")
         with (self.home / "search.ndjson").open("wb") as f:
-            for d in self.bulk.stored():
+            for d in self.bulk.records():
                 f.write(d.doc + b"\n")
         with (self.home / "events.txt").open("w") as f:
             for file in self.writer.ledger.files:
