@@ -328,7 +328,8 @@ struct file *chain_after(const struct file *f)
 
 void chain_lose(struct chain *c, struct file *f, enum loss loss)
 {
-    file_close(f);
+    if (loss != LOSS_DAMAGED)
+        file_close(f);
     f->loss = loss;
     chain_changed(c, false);
 }

@@ -136,7 +136,7 @@ void chain_changed(struct chain *c, bool urgent);
  */
 void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before);
 
-/* Nothing more of it can be read. */
+/* Nothing more of it can be read; of a damaged one, what comes before that. */
 void chain_lose(struct chain *c, struct file *f, enum loss loss);
 /* Whether a .gz that ends too soon will stay as it is. */
 bool chain_is_stale(const struct file *f);

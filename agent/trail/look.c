@@ -420,7 +420,7 @@ static void adopt(struct chain *c, struct file *f, struct entry *e, int fd)
     e->file = f;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
-    if (f->fd >= 0 || f->passed) {
+    if ((f->fd >= 0 && f->loss == LOSS_NONE) || f->passed) {
         close(fd);
         return;
     }

@@ -133,11 +133,16 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
 /* ---- compressed ---- */
 
 /* Nothing of it can be had beyond what was handed out. A cut one may still be
- * in the making, as long as it grows. */
+ * in the making, as long as it grows. It stays open: another reader has yet to
+ * come here. */
 static enum reader_what damaged(struct reader *r)
 {
     struct file *f = r->file;
 
+    if (f->loss == LOSS_DAMAGED) {
+        r->is_damaged = true;
+        return READER_CHANGED;
+    }
     if (gunzip_state(r->gz) == GUNZIP_CUT && !chain_is_stale(f)) {
         errno = 0;
         return READER_FAILED;
@@ -146,6 +151,7 @@ static enum reader_what damaged(struct reader *r)
               f->path,
               gunzip_state(r->gz) == GUNZIP_CUT ? "ends" : "cannot be inflated",
               (unsigned long long)r->at);
+    r->is_damaged = true;
     chain_lose(f->chain, f, LOSS_DAMAGED);
     return READER_CHANGED;
 }
@@ -192,7 +198,7 @@ enum reader_what reader_read(struct reader *r, void *out, size_t n, size_t *got)
     struct file *f = r->file;
 
     *got = 0;
-    if (f->loss != LOSS_NONE)
+    if (f->loss != LOSS_NONE && f->loss != LOSS_DAMAGED)
         return READER_CHANGED;
     if (f->fd < 0) {
         errno = 0;
@@ -200,6 +206,8 @@ enum reader_what reader_read(struct reader *r, void *out, size_t n, size_t *got)
     }
     if (r->version != f->version)
         start_version(r);
+    if (r->is_damaged)
+        return READER_CHANGED;
     return f->form == FORM_GZ ? read_gz(r, out, n, got)
                               : read_plain(r, out, n, got);
 }

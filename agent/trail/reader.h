@@ -29,7 +29,7 @@ struct reader {
     struct gunzip *gz; /* NULL while it is not compressed */
     struct guard guard; /* what must stand before `at` at the first read */
     bool unchecked;
-    bool is_damaged; /* said so of this version */
+    bool is_damaged; /* we came to where this version is */
     size_t tail_len; /* bytes before `at`, to compare with at the next read */
     char tail[IDENTITY_GUARD_MAX];
 };
