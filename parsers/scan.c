@@ -1,31 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parsers/scan.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <yajl/yajl_parse.h>
 
+#define SLOTS 64
+
+/* The rows of one object's keys, found by a key's length and first byte. */
+struct keys {
+    const struct scan_key *rows;
+    unsigned char slot[SLOTS]; /* row + 1, or 0; a taken one's follows it */
+};
+
 struct scan {
-    const struct scan_key *keys;
-    yajl_handle yajl;  /* NULL after an error */
-    yajl_callbacks on; /* yajl looks here each time */
+    const struct keys *keys; /* of the object at hand */
+    yajl_handle yajl;        /* NULL after an error */
+    yajl_callbacks on;       /* yajl looks here each time */
     const char *line;
     struct event *ev;
     size_t depth;
+    size_t quiet_in;               /* depth inside what is passed over */
     size_t closed_at;              /* end of the object, 0 while open */
-    const struct scan_key *object; /* at depth two: whose members these are */
     const struct scan_key *key;    /* whose value comes next, or NULL */
-    const struct scan_key *next;   /* likely next key: they come in order */
     const char *value;             /* where that value begins */
-    const struct scan_key *outer;  /* key and value at depth one, while at */
-    const char *outer_value;       /* depth two or more */
+    const struct scan_key *object; /* at depth two: whose members these are */
+    const char *object_value;      /* where it begins */
     const char *why;
     char why_text[160];
+    struct keys outer;  /* of depth one, */
+    struct keys *inner; /* and of depth two: one for each row of `outer` */
 };
 
 static size_t here(const struct scan *s)
 {
     return yajl_get_bytes_consumed(s->yajl);
+}
+
+/* Behind the string that yajl tells of, whose inside is `text`. It lies in the
+ * line itself, but for one that had to be decoded. */
+static const char *behind_string(const struct scan *s, const char *text,
+                                 size_t len)
+{
+    if ((uintptr_t)text - (uintptr_t)s->line < s->ev->line.len)
+        return text + len + 1;
+    return s->line + here(s);
 }
 
 static int refuse(struct scan *s, const char *why)
@@ -34,49 +54,50 @@ static int refuse(struct scan *s, const char *why)
     return 0;
 }
 
-static void note(struct scan *s, const struct scan_key *key, const char *value)
+static void note(struct scan *s, const struct scan_key *key, const char *value,
+                 const char *end)
 {
-    struct span *f;
+    struct span *f = &s->ev->field[key->field];
 
-    if (key == NULL)
-        return;
-    f = &s->ev->field[key->field];
     if (f->at == NULL)
-        *f = span(value, (size_t)(s->line + here(s) - value));
+        *f = span(value, (size_t)(end - value));
 }
 
-static int on_scalar(struct scan *s)
+static int on_scalar(struct scan *s, const char *end)
 {
     if (s->depth == 0)
         return refuse(s, "not a JSON object");
-    note(s, s->key, s->value);
+    if (s->key != NULL)
+        note(s, s->key, s->value, end);
     s->key = NULL;
     return 1;
 }
 
 static int on_null(void *arg)
 {
-    return on_scalar(arg);
+    struct scan *s = arg;
+
+    return on_scalar(s, s->line + here(s));
 }
 
 static int on_bool(void *arg, int value)
 {
     (void)value;
-    return on_scalar(arg);
+    return on_null(arg);
 }
 
 static int on_number(void *arg, const char *text, size_t len)
 {
     (void)text;
     (void)len;
-    return on_scalar(arg);
+    return on_null(arg);
 }
 
 static int on_string(void *arg, const unsigned char *text, size_t len)
 {
-    (void)text;
-    (void)len;
-    return on_scalar(arg);
+    struct scan *s = arg;
+
+    return on_scalar(s, behind_string(s, (const char *)text, len));
 }
 
 /* What yajl takes for space. */
@@ -85,11 +106,11 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Behind the colon and any space around it. yajl has not yet seen that there is
- * a colon. */
-static const char *value_start(const struct scan *s)
+/* Behind the colon that follows the key's end `p`, and any space around it.
+ * yajl has not yet seen that there is a colon. */
+static const char *value_start(const struct scan *s, const char *p)
 {
-    const char *p = s->line + here(s), *end = s->ev->line.at + s->ev->line.len;
+    const char *end = s->line + s->ev->line.len;
 
     if (p + 1 < end && p[0] == ':' && (p[1] == '"' || p[1] == '{'))
         return p + 1; /* as Go writes it */
@@ -100,127 +121,181 @@ static const char *value_start(const struct scan *s)
 
 static bool is_key(const struct scan_key *k, const char *text, size_t len)
 {
-    return k->key.len == len && memcmp(k->key.at, text, len) == 0;
+    return k->key.len == len && k->key.at[0] == text[0] &&
+           memcmp(k->key.at, text, len) == 0;
 }
 
-/* Go writes members in one order, so the next one is tried first. */
-static const struct scan_key *find_key(struct scan *s, const char *text,
-                                       size_t len)
+static size_t slot_of(const char *text, size_t len)
 {
-    const struct scan_key *keys = s->object ? s->object->members : s->keys;
+    return (8 * len + (unsigned char)text[0]) % SLOTS;
+}
 
-    for (const struct scan_key *k = s->next; k->key.at != NULL; k++) {
-        if (is_key(k, text, len))
-            return k;
-    }
-    for (const struct scan_key *k = keys; k != s->next; k++) {
+static const struct scan_key *find_key(const struct keys *keys,
+                                       const char *text, size_t len)
+{
+    for (size_t at = slot_of(text, len); keys->slot[at] != 0;
+         at = (at + 1) % SLOTS) {
+        const struct scan_key *k = &keys->rows[keys->slot[at] - 1];
+
         if (is_key(k, text, len))
             return k;
     }
     return NULL;
 }
 
+/* Returns how many there are. */
+static size_t set_keys(struct keys *keys, const struct scan_key *rows)
+{
+    size_t n = 0;
+
+    keys->rows = rows;
+    for (; rows[n].key.at != NULL; n++) {
+        size_t at = slot_of(rows[n].key.at, rows[n].key.len);
+
+        if (n == SLOTS / 2)
+            abort();
+        while (keys->slot[at] != 0)
+            at = (at + 1) % SLOTS;
+        keys->slot[at] = (unsigned char)(n + 1);
+    }
+    return n;
+}
+
 /* The identity begins at the quote of "level"; a key written with escapes is
  * not what the API server writes, and not taken for it. */
-static void note_identity(struct scan *s)
+static void note_identity(struct scan *s, const char *end)
 {
     static const char level[] = "\"level\"";
     size_t n = sizeof(level) - 1;
-    const char *end = s->line + here(s);
 
-    if (s->ev->identity.at == NULL && here(s) >= n &&
+    if (s->ev->identity.at == NULL && (size_t)(end - s->line) >= n &&
         memcmp(end - n, level, n) == 0)
         s->ev->identity.at = end - n;
 }
 
-static int on_key(void *arg, const unsigned char *text, size_t len)
+static int on_key(void *arg, const unsigned char *bytes, size_t len)
 {
     struct scan *s = arg;
+    const char *text = (const char *)bytes, *end;
 
-    s->key = find_key(s, (const char *)text, len);
+    s->key = find_key(s->keys, text, len);
     if (s->key == NULL)
         return 1;
-    s->next = s->key + 1;
-    s->value = value_start(s);
+    end = behind_string(s, text, len);
+    s->value = value_start(s, end);
     if (s->key->field == EVENT_LEVEL)
-        note_identity(s);
+        note_identity(s, end);
     return 1;
 }
 
-static void listen_to_values(struct scan *s, bool yes)
-{
-    s->on.yajl_null = yes ? on_null : NULL;
-    s->on.yajl_boolean = yes ? on_bool : NULL;
-    s->on.yajl_number = yes ? on_number : NULL;
-    s->on.yajl_string = yes ? on_string : NULL;
-    s->on.yajl_map_key = yes ? on_key : NULL;
-}
+/* ---- what is passed over: only brackets are counted ---- */
 
-static int open_value(struct scan *s, bool is_map)
+static void listen(struct scan *s);
+
+static int on_quiet_open(void *arg)
 {
-    if (s->depth == 0 && (!is_map || s->closed_at != 0))
-        return refuse(s, is_map ? "two JSON values in one line"
-                                : "not a JSON object");
+    struct scan *s = arg;
+
     if (s->depth == SCAN_MAX_DEPTH)
         return refuse(s, "nested too deep");
-    if (s->depth == 0)
-        s->ev->body.at = s->line + here(s) - 1;
-    if (s->depth == 1) {
-        s->outer = s->key;
-        s->outer_value = s->value;
-        s->key = NULL;
-        if (is_map && s->outer != NULL && s->outer->members != NULL &&
-            s->ev->field[s->outer->field].at == NULL) {
-            s->object = s->outer;
-            s->next = s->object->members;
-        } else {
-            listen_to_values(s, false);
-        }
-    } else if (s->depth == 2) {
-        listen_to_values(s, false);
-    }
     s->depth++;
     return 1;
 }
 
-static void close_value(struct scan *s)
+static int on_quiet_close(void *arg)
 {
-    s->depth--;
-    if (s->depth == 2 && s->object != NULL) {
-        note(s, s->key, s->value);
-        s->key = NULL;
-        listen_to_values(s, true);
-    } else if (s->depth == 1) {
-        note(s, s->outer, s->outer_value);
-        s->next = s->outer != NULL ? s->outer + 1 : s->next;
-        s->object = NULL;
-        listen_to_values(s, true);
-    } else if (s->depth == 0) {
-        s->closed_at = here(s);
-    }
+    struct scan *s = arg;
+
+    if (s->depth-- > s->quiet_in)
+        return 1;
+    if (s->key != NULL)
+        note(s, s->key, s->value, s->line + here(s));
+    s->key = NULL;
+    listen(s);
+    return 1;
+}
+
+static const yajl_callbacks quiet = {
+    .yajl_start_map = on_quiet_open,
+    .yajl_end_map = on_quiet_close,
+    .yajl_start_array = on_quiet_open,
+    .yajl_end_array = on_quiet_close,
+};
+
+static int pass_over(struct scan *s)
+{
+    s->quiet_in = ++s->depth;
+    s->on = quiet;
+    return 1;
+}
+
+/* ---- what is looked into ---- */
+
+static int open_whole(struct scan *s)
+{
+    if (s->closed_at != 0)
+        return refuse(s, "two JSON values in one line");
+    s->ev->body.at = s->line + here(s) - 1;
+    s->depth = 1;
+    return 1;
 }
 
 static int on_map(void *arg)
 {
-    return open_value(arg, true);
+    struct scan *s = arg;
+    const struct scan_key *key = s->key;
+
+    if (s->depth == 0)
+        return open_whole(s);
+    if (s->depth > 1 || key == NULL || key->members == NULL ||
+        s->ev->field[key->field].at != NULL)
+        return pass_over(s);
+    s->object = key;
+    s->object_value = s->value;
+    s->keys = &s->inner[key - s->outer.rows];
+    s->key = NULL;
+    s->depth = 2;
+    return 1;
 }
 
 static int on_map_end(void *arg)
 {
-    close_value(arg);
+    struct scan *s = arg;
+
+    if (--s->depth == 0) {
+        s->closed_at = here(s);
+        return 1;
+    }
+    note(s, s->object, s->object_value, s->line + here(s));
+    s->keys = &s->outer;
+    s->object = NULL;
     return 1;
 }
 
 static int on_array(void *arg)
 {
-    return open_value(arg, false);
+    struct scan *s = arg;
+
+    return s->depth > 0 ? pass_over(s) : refuse(s, "not a JSON object");
 }
 
-static int on_array_end(void *arg)
+static const yajl_callbacks loud = {
+    .yajl_null = on_null,
+    .yajl_boolean = on_bool,
+    .yajl_number = on_number,
+    .yajl_string = on_string,
+    .yajl_map_key = on_key,
+    .yajl_start_map = on_map,
+    .yajl_end_map = on_map_end,
+    .yajl_start_array = on_array,
+};
+
+static void listen(struct scan *s)
 {
-    close_value(arg);
-    return 1;
+    s->on = loud;
 }
+
+/* ---- one line ---- */
 
 static void *yajl_get(void *ctx, size_t n)
 {
@@ -260,12 +335,14 @@ static void drop_handle(struct scan *s)
 struct scan *scan_new(const struct scan_key *keys)
 {
     struct scan *s = xcalloc(1, sizeof(*s));
+    size_t n;
 
-    s->keys = keys;
-    s->on.yajl_start_map = on_map;
-    s->on.yajl_end_map = on_map_end;
-    s->on.yajl_start_array = on_array;
-    s->on.yajl_end_array = on_array_end;
+    n = set_keys(&s->outer, keys);
+    s->inner = xcalloc(n, sizeof(*s->inner));
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].members != NULL)
+            set_keys(&s->inner[i], keys[i].members);
+    }
     return s;
 }
 
@@ -274,6 +351,7 @@ void scan_free(struct scan *s)
     if (s == NULL)
         return;
     drop_handle(s);
+    free(s->inner);
     free(s);
 }
 
@@ -287,10 +365,9 @@ static void start_line(struct scan *s, struct span line, struct event *ev)
     s->closed_at = 0;
     s->object = NULL;
     s->key = NULL;
-    s->outer = NULL;
-    s->next = s->keys;
+    s->keys = &s->outer;
     s->why = NULL;
-    listen_to_values(s, true);
+    listen(s);
     if (s->yajl == NULL)
         new_handle(s);
 }

@@ -342,6 +342,16 @@ static enum cursor_what lost(struct cursor *c, struct line *line)
     return CURSOR_GAP;
 }
 
+/* The file is another one than we took it for. */
+static enum cursor_what from_start(struct cursor *c, struct line *line)
+{
+    c->gap = (struct gap){ .loss = LOSS_TRUNCATED };
+    *line = (struct line){ .offset = c->offset };
+    c->offset = 0;
+    empty_buffer(c);
+    return CURSOR_GAP;
+}
+
 enum cursor_what cursor_next(struct cursor *c, struct line *line)
 {
     enum cursor_what what;
@@ -366,6 +376,8 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
     case READER_CHANGED:
         if (file_loss(c->file) != LOSS_NONE)
             return lost(c, line);
+        if (c->reader.at < c->offset)
+            return from_start(c, line);
         if (file_is_open(c->file))
             return CURSOR_MORE; /* it goes on in a copy */
         break;

@@ -49,7 +49,7 @@ static int64_t time_of(const struct gap_record *g)
 {
     if (g->after_us != CLOCK_NO_TIME)
         return g->after_us;
-    return g->before_us != CLOCK_NO_TIME ? g->before_us : clock_wall_us();
+    return file_entered_us(g->file); /* the next event may not be there yet */
 }
 
 void gap_print(const struct gap_record *g, struct buf *out, struct event *ev)

@@ -16,27 +16,35 @@
 
 /* ---- a file ---- */
 
-struct file *chain_add(struct chain *c, struct file *next)
+static void insert(struct chain *c, struct file *f, struct file *next)
 {
-    struct file *f = xcalloc(1, sizeof(*f)), **at = &c->oldest;
+    struct file **at = &c->oldest;
 
-    f->chain = c;
-    f->fd = -1;
     while (*at != next)
         at = &(*at)->next;
     f->next = next;
     *at = f;
+}
+
+struct file *chain_add(struct chain *c, struct file *next)
+{
+    struct file *f = xcalloc(1, sizeof(*f));
+
+    f->chain = c;
+    f->fd = -1;
+    f->entered_us = clock_wall_us();
+    insert(c, f, next);
     return f;
 }
 
-void chain_remove(struct chain *c, struct file *f)
+void chain_move(struct chain *c, struct file *f, struct file *next)
 {
     struct file **at = &c->oldest;
 
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
-    f->next = NULL;
+    insert(c, f, next);
 }
 
 void chain_changed(struct chain *c, bool urgent)
@@ -175,12 +183,14 @@ bool file_is(const struct file *f, const struct identity *id)
     bool same_inode = f->id.dev == id->dev && f->id.ino == id->ino;
     struct head h;
 
+    if (f->fd < 0 && f->is_named && f->id.head_len == 0)
+        return same_inode; /* never opened yet: it has to do */
     if (id->head_len == 0 || f->id.head_len == 0)
         return same_inode && f->id.head_len == id->head_len;
     if (f->id.head_len == id->head_len)
         return memcmp(f->id.head, id->head, SHA256_SIZE) == 0;
-    if (f->fd < 0)
-        return same_inode; /* not to be opened yet: it has to do */
+    if (f->fd < 0) /* when last seen it may have been shorter */
+        return same_inode && f->was_live && f->id.head_len < id->head_len;
     return head_read(f->fd, f->form == FORM_GZ, &h, NULL) == 0 &&
            identity_has_head(id, &h);
 }
@@ -405,7 +415,8 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
     go_on_anew(c, f);
     c->cut = f;
     c->dir_mtime = (struct timespec){ 0 };
-    chain_look(c);
+    if (!c->is_looking)
+        chain_look(c);
 }
 
 bool chain_check_live(struct chain *c)

@@ -37,6 +37,7 @@ struct file {
     struct file *next; /* written after this one */
     char *path;        /* its present one, or the last it had */
     struct name names[NFORMS];
+    int64_t entered_us; /* when it came into the chain, by the wall clock */
     struct identity id; /* of what is open, or was; zeros: never seen */
     bool head_is_whole;
     enum form form;     /* of what is open */
@@ -87,6 +88,7 @@ struct chain {
     bool began;         /* a reader has begun */
     bool was_scanned;   /* once, at least */
     bool is_lumberjack; /* a name of its making was seen */
+    bool is_looking;    /* a look is under way */
     bool is_unsettled;  /* something is to be looked at again soon */
     bool is_blind;      /* the directory could not be listed */
     bool missed;        /* a name was gone when it was looked at */
@@ -103,7 +105,8 @@ struct chain {
 
 /* Empty, at the end of the chain or before `next`. */
 struct file *chain_add(struct chain *c, struct file *next);
-void chain_remove(struct chain *c, struct file *f);
+/* To the end, or before `next`. */
+void chain_move(struct chain *c, struct file *f, struct file *next);
 void file_free(struct file *f);
 
 void name_set(struct file *f, enum form form, const char *path,

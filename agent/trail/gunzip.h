@@ -6,15 +6,16 @@
  * with each call, borrowed, and only read by pread(), so its own position stays
  * with its owner. Several members are one text, as gzip(1) has it. Memory is
  * what gunzip_new() takes, whatever the file holds; one call looks at as much
- * of the file as it needs for the bytes asked for. A struct belongs to one
- * thread at a time.
+ * of the file as it needs for the bytes asked for, and once per file, where it
+ * is damaged, at that whole member again. A struct belongs to one thread at a
+ * time.
  *
  *   n bytes asked for -> n given: state MORE
  *                        fewer:   END, CUT, DAMAGED or FAILED
  *
- * All text before a damaged place is handed out. What is damaged is noticed
- * where it makes no sense, at the latest at the checksum behind its member: only
- * END says that all the text was right.
+ * Text is handed out up to where the data makes no sense, and is the same
+ * however it is read. But that may be behind what was damaged, at the latest at
+ * the checksum of the member: only END says that all the text was right.
  */
 #ifndef TALLYMAN_GUNZIP_H
 #define TALLYMAN_GUNZIP_H
@@ -44,7 +45,7 @@ enum gunzip_state {
 
 struct gunzip;
 
-/* Some 300 KiB, of which only what is used becomes memory; no calls allocate
+/* Some 280 KiB, of which only what is used becomes memory; no calls allocate
  * later. */
 struct gunzip *gunzip_new(void);
 /* NULL is fine. */

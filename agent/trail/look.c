@@ -32,6 +32,7 @@ struct entry {
     struct sibling sibling;
     struct stat st;
     struct file *file; /* what it was found to be, or NULL */
+    bool is_new;       /* and nothing was known of that */
 };
 
 struct listing {
@@ -103,7 +104,7 @@ static void list_name(struct chain *c, int dir, const char *name,
     }
     list->at = xrealloc(list->at, (list->n + 1) * sizeof(*list->at));
     list->at[list->n++] =
-        (struct entry){ xprintf("%s/%s", c->dir, name), sib, st, NULL };
+        (struct entry){ xprintf("%s/%s", c->dir, name), sib, st, NULL, false };
 }
 
 static struct live live_now(struct chain *c)
@@ -242,23 +243,19 @@ static enum form form_of(const struct entry *e)
     return e->sibling.is_gz ? FORM_GZ : FORM_PLAIN;
 }
 
-static struct file *find_inode(const struct chain *c, enum form form,
-                               const struct stat *st)
+static bool has_inode(const struct file *f, enum form form,
+                      const struct stat *st)
 {
-    for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        const struct name *n = &f->names[form];
+    const struct name *n = &f->names[form];
 
-        if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
-            return f;
-        if (n->path != NULL && n->st.st_dev == st->st_dev &&
-            n->st.st_ino == st->st_ino)
-            return f;
-        if (f->fd < 0 && f->loss != LOSS_TRUNCATED &&
-            f->names[FORM_PLAIN].path == NULL &&
-            f->names[FORM_GZ].path == NULL && identity_has_inode(&f->id, st))
-            return f;
-    }
-    return NULL;
+    if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
+        return true;
+    if (n->path != NULL && n->st.st_dev == st->st_dev &&
+        n->st.st_ino == st->st_ino)
+        return true;
+    return f->fd < 0 && f->loss != LOSS_TRUNCATED &&
+           f->names[FORM_PLAIN].path == NULL &&
+           f->names[FORM_GZ].path == NULL && identity_has_inode(&f->id, st);
 }
 
 /* Opens a name and reads its head; -1 where it cannot be opened. */
@@ -272,28 +269,40 @@ static int open_head(const char *path, bool is_gz, struct head *h)
     return fd;
 }
 
-/* Whether that inode is still the same file: while we hold it, it must be. */
-static bool is_still(const struct file *f, const struct entry *e)
+/* Whether a file that had that inode is still the one that has it: while we
+ * hold it, it must be. */
+static bool is_still(const struct file *f, enum form form, const char *path,
+                     const struct stat *st)
 {
-    const struct name *n = &f->names[form_of(e)];
+    const struct name *n = &f->names[form];
     struct head h;
     int fd;
 
-    if (f->fd >= 0 && f->form == form_of(e) &&
-        identity_has_inode(&f->id, &e->st))
+    if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
         return true;
-    if (n->path != NULL && strcmp(n->path, e->path) == 0 &&
-        n->st.st_size == e->st.st_size &&
-        n->st.st_mtim.tv_sec == e->st.st_mtim.tv_sec &&
-        n->st.st_mtim.tv_nsec == e->st.st_mtim.tv_nsec)
+    if (n->path != NULL && strcmp(n->path, path) == 0 &&
+        n->st.st_size == st->st_size &&
+        n->st.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+        n->st.st_mtim.tv_nsec == st->st_mtim.tv_nsec)
         return true;
-    fd = open_head(e->path, e->sibling.is_gz, &h);
+    fd = open_head(path, form == FORM_GZ, &h);
     if (fd < 0)
         return true; /* it cannot be read yet: it has to do */
     close(fd);
     if (f->id.head_len == 0)
         return !f->passed; /* what was empty and was read may be another now */
     return identity_has_head(&f->id, &h);
+}
+
+/* The file of the chain that has that name, or NULL. */
+static struct file *find_known(const struct chain *c, enum form form,
+                               const char *path, const struct stat *st)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (has_inode(f, form, st) && is_still(f, form, path, st))
+            return f;
+    }
+    return NULL;
 }
 
 /* The bytes of both before `end`, and the first ones, are the same. */
@@ -310,13 +319,12 @@ static bool same_bytes(int a, int b, uint64_t end)
 
 /* Whether it is a copy that copytruncate is making, or has made, of the live
  * file, which has not been cut yet. */
-static bool is_copy_of_live(const struct chain *c, int fd)
+static bool is_copy_of_live(const struct file *live, int fd)
 {
     struct stat st;
 
-    return c->live != NULL && c->live->fd >= 0 && fstat(fd, &st) == 0 &&
-           st.st_size > 0 &&
-           same_bytes(fd, c->live->fd, (uint64_t)st.st_size);
+    return live != NULL && live->fd >= 0 && fstat(fd, &st) == 0 &&
+           st.st_size > 0 && same_bytes(fd, live->fd, (uint64_t)st.st_size);
 }
 
 /* Whether it holds what the file held that was cut. */
@@ -394,14 +402,26 @@ static void refresh_size(struct file *f)
     f->has_text_size = true;
 }
 
+/* The file that has the name of that .gz without its ending. */
+static struct file *find_plain(const struct chain *c, const struct entry *e)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->names[FORM_PLAIN].seen && f->sibling.kind == e->sibling.kind &&
+            strcmp(f->sibling.key, e->sibling.key) == 0)
+            return f;
+    }
+    return NULL;
+}
+
 /* A file that has the same text, and no form of that kind at present. */
-static struct file *find_text(const struct chain *c, const struct entry *e,
-                              int fd, const struct head *h)
+static struct file *find_text(const struct chain *c, const struct file *live,
+                              const struct entry *e, int fd,
+                              const struct head *h)
 {
     struct file *found = NULL;
 
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (f == c->live || f->names[form_of(e)].seen ||
+        if (f == live || f->names[form_of(e)].seen ||
             !identity_has_head(&f->id, h))
             continue;
         if (f->sibling.kind == e->sibling.kind &&
@@ -437,12 +457,16 @@ static void enter(struct chain *c, struct file *live, struct entry *e, int fd)
     struct file *f = chain_add(c, live);
 
     e->file = f;
+    e->is_new = true;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
-    if (fd >= 0)
+    if (fd >= 0) {
         file_take_fd(f, form_of(e), fd);
-    else
-        file_open(f); /* says why it cannot */
+        return;
+    }
+    f->id.dev = e->st.st_dev;
+    f->id.ino = e->st.st_ino;
+    file_open(f); /* says why it cannot */
 }
 
 /* Whether there is nothing in it yet to know it by. */
@@ -451,14 +475,15 @@ static bool is_premature(const struct chain *c, const struct entry *e,
 {
     int64_t age_ms = clock_wall_us() / 1000 - e->st.st_mtim.tv_sec * 1000;
 
-    if (!c->was_scanned || h->len > 0)
+    if (h->len > 0)
         return false;
     if (!e->sibling.is_gz)
-        return e->st.st_size == 0;
+        return c->was_scanned && e->st.st_size == 0;
     return age_ms > -GZ_YOUNG_MS && age_ms < GZ_YOUNG_MS;
 }
 
-/* A name that no known file has. */
+/* A name that no known file has. `live` is the file that the path names now, if
+ * it is known. */
 static void see_unknown(struct chain *c, struct file *live, struct entry *e)
 {
     bool is_gz = e->sibling.is_gz;
@@ -470,12 +495,20 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
         enter(c, live, e, -1);
         return;
     }
+    if (is_gz && h.len == 0)
+        f = find_plain(c, e); /* it is being compressed */
+    if (f != NULL) {
+        e->file = f;
+        name_set(f, FORM_GZ, e->path, &e->st);
+        close(fd);
+        return;
+    }
     if (is_premature(c, e, &h)) {
         c->is_unsettled = true;
         close(fd);
         return;
     }
-    if (!is_gz && (is_copy_of_live(c, fd) || is_copy_of_known(c, fd, &h))) {
+    if (!is_gz && (is_copy_of_live(live, fd) || is_copy_of_known(c, fd, &h))) {
         log_debug(c->who, "%s is a copy of what is read as well", e->path);
         close(fd);
         return;
@@ -483,7 +516,12 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
     if (is_copy_of_cut(c, fd, is_gz, &h))
         f = c->cut;
     if (f == NULL)
-        f = find_text(c, e, fd, &h);
+        f = find_text(c, live, e, fd, &h);
+    if (f == NULL && live != NULL && chain_check_live(c)) {
+        live = c->live; /* cut just now: after it was copied, then */
+        if (is_copy_of_cut(c, fd, is_gz, &h))
+            f = c->cut;
+    }
     if (f != NULL)
         adopt(c, f, e, fd);
     else
@@ -492,9 +530,9 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
 
 static void see_known(struct chain *c, struct entry *e)
 {
-    struct file *f = find_inode(c, form_of(e), &e->st);
+    struct file *f = find_known(c, form_of(e), e->path, &e->st);
 
-    if (f == NULL || !is_still(f, e))
+    if (f == NULL)
         return;
     e->file = f;
     f->sibling = e->sibling;
@@ -505,17 +543,7 @@ static void see_known(struct chain *c, struct entry *e)
 
 static struct file *known_live(const struct chain *c, const struct live *l)
 {
-    struct file *f = l->is_there ? find_inode(c, FORM_PLAIN, &l->st) : NULL;
-    struct head h;
-
-    if (f != NULL && f->passed && f->id.head_len == 0)
-        return NULL;
-    if (f == NULL || f->fd >= 0 || l->fd < 0 || f->id.head_len == 0)
-        return f;
-    /* Known from before the last stop, by its inode: is it that one? */
-    if (head_read(l->fd, false, &h, NULL) != 0)
-        return NULL;
-    return identity_has_head(&f->id, &h) ? f : NULL;
+    return l->is_there ? find_known(c, FORM_PLAIN, c->path, &l->st) : NULL;
 }
 
 /* What the path names goes to the end of the chain. */
@@ -529,12 +557,7 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
     if (f == NULL) {
         f = chain_add(c, NULL);
     } else if (f->next != NULL) {
-        struct file **at = &f->next;
-
-        chain_remove(c, f); /* it has become the newest one again */
-        for (at = &c->oldest; *at != NULL; at = &(*at)->next)
-            ;
-        *at = f;
+        chain_move(c, f, NULL); /* it has become the newest one again */
     }
     name_set(f, FORM_PLAIN, c->path, &l->st);
     f->sibling.kind = SIBLING_NONE;
@@ -649,7 +672,10 @@ static void see_pin(void *arg, bool is_gz, int fd)
         close(fd);
         return;
     }
-    f = find_inode(c, form, &st);
+    for (f = c->oldest; f != NULL; f = f->next) {
+        if (has_inode(f, form, &st))
+            break;
+    }
     if (f == NULL) { /* before all that are there, for it was deleted */
         f = c->oldest;
         while (f != NULL && f->passed)
@@ -689,9 +715,16 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
         pins_each(&c->pins, see_pin, c);
     for (int form = 0; form < NFORMS; form++) {
         for (size_t i = 0; i < list->n; i++) {
-            if (list->at[i].file == NULL && (int)form_of(&list->at[i]) == form)
-                see_unknown(c, live, &list->at[i]);
+            if (list->at[i].file != NULL || (int)form_of(&list->at[i]) != form)
+                continue;
+            see_unknown(c, live, &list->at[i]);
+            if (live != NULL && c->cut != NULL)
+                live = c->live;
         }
+    }
+    for (size_t i = 0; i < list->n; i++) { /* plain or not, by age */
+        if (list->at[i].is_new)
+            chain_move(c, list->at[i].file, live);
     }
     see_live(c, l, live);
 }
@@ -724,10 +757,13 @@ static void scan(struct chain *c)
         return;
     }
     c->is_unsettled = false;
+    c->is_looking = true;
     if (!c->is_blind)
         unsee(c);
     take_listing(c, &list, &live);
     end_scan(c);
+    c->is_looking = false;
+    (void)chain_check_live(c);
     c->was_scanned = true;
     listing_free(&list);
     if (live.fd >= 0)

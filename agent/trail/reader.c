@@ -74,11 +74,23 @@ static void keep_tail(struct reader *r, const char *bytes, size_t n)
     r->tail_len = keep + n;
 }
 
+/* It is not the file that the place was noted in, nor another form of it. */
+static enum reader_what start_again(struct reader *r)
+{
+    log_error(r->file->chain->who,
+              "%s is not what it was before offset %llu; reading it from its "
+              "start",
+              r->file->path, (unsigned long long)r->at);
+    r->at = 0;
+    r->tail_len = 0;
+    r->version--;
+    return READER_CHANGED;
+}
+
 static enum reader_what changed(struct reader *r)
 {
     struct file *f = r->file;
 
-    r->unchecked = false; /* its form may change, and it is compared again */
     chain_cut(f->chain, f, r->at, span(r->tail, r->tail_len));
     r->tail_len = 0;
     return READER_CHANGED;
@@ -112,7 +124,7 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
     ssize_t have;
 
     if (!guard_is_right(r))
-        return changed(r);
+        return start_again(r);
     do {
         have = preadv(r->file->fd, iov, 2, (off_t)(r->at - r->tail_len));
     } while (have < 0 && errno == EINTR);
@@ -166,7 +178,7 @@ static enum reader_what read_gz(struct reader *r, char *out, size_t n,
                               before < SKIP_STEP ? before : SKIP_STEP);
     if (before == 0) {
         if (!guard_is_right(r))
-            return changed(r);
+            return start_again(r);
         *got = gunzip_read(r->gz, r->file->fd, out, n);
         r->at += *got;
         if (*got > 0) {
@@ -179,7 +191,7 @@ static enum reader_what read_gz(struct reader *r, char *out, size_t n,
         return READER_MORE;
     case GUNZIP_END:
         if (gunzip_offset(r->gz) < r->at)
-            return changed(r); /* shorter than what was read of it */
+            return start_again(r); /* shorter than what was read of it */
         r->file->text_size = r->at;
         r->file->has_text_size = true;
         return READER_END;

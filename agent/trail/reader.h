@@ -18,8 +18,8 @@ enum reader_what {
     READER_MORE,   /* none yet: call again, it is on its way */
     READER_END,    /* none now */
     READER_FAILED, /* not now; errno. It is tried again at the next call */
-    READER_CHANGED /* what is there is not what it was: see file_loss(), or the
-                      file has been given to another form and goes on */
+    READER_CHANGED /* what is there is not what it was: it is lost, see
+                      file_loss(); or it goes on in a copy; or `at` is 0 again */
 };
 
 struct reader {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/sealed.h"
 
 #define TITLE "tallyman roll 1"
@@ -21,6 +22,7 @@ void roll_print(struct chain *c, struct buf *out)
     out->len = 0;
     buf_printf(out, TITLE "\n");
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        char entered[CLOCK_TEXT_SIZE];
         uint64_t size;
 
         f->is_rolled = f->id.head_len > 0;
@@ -32,6 +34,8 @@ void roll_print(struct chain *c, struct buf *out)
             buf_printf(out, " %" PRIu64, size);
         else
             buf_printf(out, " -");
+        clock_format(entered, f->entered_us, 6);
+        buf_printf(out, " %s", entered);
         buf_printf(out, " %s %.*s\n", state_of(f),
                    (int)strcspn(f->path, "\n"), f->path);
     }
@@ -50,7 +54,7 @@ static struct span next_word(const char **at)
 static bool parse_file(struct chain *c, const char *text)
 {
     struct identity id;
-    struct span size, state;
+    struct span size, entered, state;
     struct file *f;
     int n = 0;
 
@@ -58,12 +62,14 @@ static bool parse_file(struct chain *c, const char *text)
         return false;
     text += n + 1;
     size = next_word(&text);
+    entered = next_word(&text);
     state = next_word(&text);
-    if (*text == '\0' || (!span_is(state, "read") &&
+    if (*text == '\0' || clock_parse(entered) == CLOCK_NO_TIME || (!span_is(state, "read") &&
                           !span_is(state, "rotated") && !span_is(state, "live")))
         return false;
     f = chain_add(c, NULL);
     f->id = id;
+    f->entered_us = clock_parse(entered);
     f->path = xstrdup(text);
     f->passed = span_is(state, "read");
     f->was_live = span_is(state, "live");

@@ -3,7 +3,8 @@
  * roll - the chain as it is remembered across restarts, as text.
  *
  *   tallyman roll 1
- *   file <device inode length hash> <text bytes, or -> <read|rotated|live> <path>
+ *   file <device inode length hash> <text bytes, or -> <time it was first seen>
+ *     <read|rotated|live> <path>                      all in one line
  *   ...                                               oldest first
  *   sum <sha256 of all lines above>
  *

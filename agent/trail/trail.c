@@ -331,6 +331,11 @@ void file_guard(const struct file *f, uint64_t offset, struct guard *g)
         *g = (struct guard){ 0 };
 }
 
+int64_t file_entered_us(const struct file *f)
+{
+    return f->entered_us;
+}
+
 enum loss file_loss(const struct file *f)
 {
     return f->loss;

@@ -89,6 +89,8 @@ const char *file_path(const struct file *f); /* present, or the last one */
 const struct identity *file_identity(struct file *f);
 /* Of the bytes before `offset`; none where they are not to be had cheaply. */
 void file_guard(const struct file *f, uint64_t offset, struct guard *g);
+/* When it was first seen, by the wall clock; remembered. */
+int64_t file_entered_us(const struct file *f);
 enum loss file_loss(const struct file *f);
 bool file_is_open(const struct file *f);
 /* Of a lost file: whether it was read to its end when it was still there, and

@@ -2,11 +2,14 @@
 #include "outputs/elasticsearch/http.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #define CONNECT_TIMEOUT_MS 10000
 /* curl copies a body through a buffer of this size, one send() for each. */
 #define UPLOAD_BYTES (128 * KIB)
+/* Most of these in a row before others get their turn. */
+#define UPLOADS_AT_ONCE 16
 
 struct slot {
     struct http *http;
@@ -20,6 +23,7 @@ struct sock {
     uv_poll_t poll;
     struct http *http;
     curl_socket_t fd;
+    int events; /* what curl waits for; 0: it is done with it */
 };
 
 struct http {
@@ -29,6 +33,7 @@ struct http {
     struct curl_slist *headers;
     struct slot *slots;
     unsigned nslots;
+    unsigned busy;             /* slots that have a request under way */
     unsigned handles;          /* open libuv handles */
     void (*closed)(void *arg); /* set: closing */
     void *arg;
@@ -57,6 +62,7 @@ static void end_post(struct slot *s, CURLcode code)
         r.why = s->why[0] != '\0' ? s->why : curl_easy_strerror(code);
     curl_multi_remove_handle(s->http->multi, s->easy);
     s->post = NULL;
+    s->http->busy--;
     p->done(p, &r);
 }
 
@@ -112,9 +118,23 @@ static void on_sock_closed(uv_handle_t *handle)
     release(h);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+/*
+ * Whether curl has more to send and it can go at once: curl sends one buffer a
+ * call. While several are under way, the server is slow to answer and each turn
+ * of the loop that a body waits is lost. One alone keeps the pace at which the
+ * next is made, which costs both sides less.
+ */
+static bool takes_more(const struct sock *k)
 {
-    struct sock *k = poll->data;
+    struct pollfd p = { .fd = k->fd, .events = POLLOUT };
+
+    return k->http->busy > 1 && (k->events & UV_WRITABLE) != 0 &&
+           poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
+}
+
+static void on_ready(uv_poll_t *handle, int status, int events)
+{
+    struct sock *k = handle->data;
     int flags = 0;
 
     if (status < 0)
@@ -124,6 +144,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     act(k->http, k->fd, flags);
+    for (int i = 1; i < UPLOADS_AT_ONCE && takes_more(k); i++)
+        act(k->http, k->fd, CURL_CSELECT_OUT);
 }
 
 static void drop_sock(struct http *h, curl_socket_t fd, struct sock *k)
@@ -131,6 +153,7 @@ static void drop_sock(struct http *h, curl_socket_t fd, struct sock *k)
     if (k == NULL)
         return;
     curl_multi_assign(h->multi, fd, NULL);
+    k->events = 0;
     uv_poll_stop(&k->poll);
     uv_close((uv_handle_t *)&k->poll, on_sock_closed);
 }
@@ -166,6 +189,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
         events |= UV_READABLE;
     if (what != CURL_POLL_IN)
         events |= UV_WRITABLE;
+    k->events = events;
     uv_poll_start(&k->poll, events, on_ready);
     return 0;
 }
@@ -306,6 +330,7 @@ void http_post(struct http *h, struct http_post *p)
     while (s->post != NULL)
         s++; /* the caller keeps to the number */
     s->post = p;
+    h->busy++;
     s->why[0] = '\0';
     set_pointer(s->easy, CURLOPT_URL, p->url);
     set_pointer(s->easy, CURLOPT_POSTFIELDS, p->body.at);

@@ -78,6 +78,10 @@ def speed(run: Run) -> float:
     return run.mb_per_s
 
 
+def body_speed(run: Run) -> float:
+    return run.wire_bytes / 1e6 / run.wall_s
+
+
 def machine() -> str:
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.*)", info)
@@ -99,13 +103,14 @@ def alternate(kinds: dict, rounds: int) -> dict:
 
 
 def throughput(b: Bench, log: Log, rounds: int, table: Table) -> None:
-    slow = {"delay_ms": 50, "in_flight": 32}
+    slow = {"delay_ms": 50, "in_flight": 32, "linger": "0ms"}
+    fast = {"linger": "0ms"}
     kinds = {
         "cat": lambda: b.cat(log),
         "yajl": lambda: b.yajl(log),
         "yajl reused": lambda: b.yajl(log, "reused", "noop"),
-        "plain": lambda: b.bulk(log, compression="none"),
-        "gzip": lambda: b.bulk(log, compression="gzip"),
+        "plain": lambda: b.bulk(log, compression="none", **fast),
+        "gzip": lambda: b.bulk(log, compression="gzip", **fast),
         "slow plain": lambda: b.bulk(log, compression="none", **slow),
         "slow gzip": lambda: b.bulk(log, compression="gzip", **slow),
         "slow 64": lambda: b.bulk(log, compression="none", memory="64MiB", **slow),
@@ -171,7 +176,9 @@ def slow_rows(found: dict, table: Table) -> None:
         bar = "or 300 MB/s" if name == "slow plain" else ""
         table.add(
             f"{title}, {more}",
-            f"{got:.0f} MB/s, {100 * share:.0f} % of no delay, "
+            f"{got:.0f} MB/s of log, "
+            f"{median(runs, body_speed):.0f} of bodies, "
+            f"{100 * share:.0f} % of no delay, "
             f"{max(run.open_requests for run in runs)} requests open, "
             f"peak RSS {max(run.peak_kib for run in runs) / 1024:.1f} MiB",
             f"the same (95 %) {bar}".strip(),

@@ -25,7 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static uv_loop_t loop;
 static struct watcher *watcher;
 static char dir[64], path[96];
-static struct trail_conf conf = { .max_line = MAX_LINE, .poll = 1000 };
+static struct trail_conf conf = { .max_line = MAX_LINE,
+                                  .poll = 1000,
+                                  .quiet = 3600000,
+                                  .pin_max_bytes = 1024 * MIB };
 static struct cursor cursor;
 static struct trail *trail;
 static int fd;
@@ -35,6 +38,7 @@ static unsigned rotations;
 static struct buf want, have;
 static struct buf partial; /* what the live file ends with */
 static uint64_t want_holes;
+static const unsigned char no_hash[SHA256_SIZE];
 
 static void note(struct buf *to, enum cursor_what what, uint64_t len,
                  const unsigned char hash[SHA256_SIZE])
@@ -50,11 +54,15 @@ static void line_ends(bool is_torn)
 {
     unsigned char hash[SHA256_SIZE];
     struct span s = { partial.at, partial.len };
+    uint64_t hole = 0;
 
     while (s.len > 0 && *s.at == '\0') {
         s = span(s.at + 1, s.len - 1);
-        want_holes++;
+        hole++;
     }
+    want_holes += hole;
+    if (hole > 0)
+        note(&want, CURSOR_GAP, hole, no_hash);
     if (!is_torn || s.len > 0) {
         sha256_of(s, hash);
         note(&want,
@@ -80,10 +88,15 @@ static void write_bytes(const void *bytes, size_t n)
     buf_add(&partial, at, (size_t)(end - at));
 }
 
+/* Each begins with a line of its own: two files of one text are one file. */
 static void open_live(void)
 {
+    char first[16];
+    int n = snprintf(first, sizeof(first), "%u\n", rotations);
+
     fd = open(path, O_CREAT | O_WRONLY | O_APPEND, 0600);
     assert(fd >= 0);
+    write_bytes(first, (size_t)n);
 }
 
 static void rotate(void)
@@ -103,6 +116,7 @@ static void rotate(void)
 
 static void read_all(void)
 {
+    trail_forget_hints(trail); /* as the loop would */
     for (;;) {
         unsigned char hash[SHA256_SIZE];
         struct line line;
@@ -112,7 +126,11 @@ static void read_all(void)
             break;
         if (what == CURSOR_MORE)
             continue;
-        if (what == CURSOR_LONG) {
+        if (what == CURSOR_GAP) {
+            assert(cursor.gap.loss == LOSS_NONE && cursor.gap.has_bytes &&
+                   cursor.gap.bytes == line.len);
+            memcpy(hash, no_hash, sizeof(hash));
+        } else if (what == CURSOR_LONG) {
             assert(line.len > MAX_LINE && line.bytes.len <= line.len);
             memcpy(hash, line.hash, sizeof(hash));
         } else {
@@ -135,13 +153,13 @@ static void start(void)
         log_set_level(LOG_ERROR);
         uv_loop_init(&loop);
     }
-    open_live();
-    watcher = watcher_open(&loop);
-    trail = trail_open(watcher, &loop, "fuzz", &conf);
-    cursor_open(&cursor, trail, "lane fuzz");
     want.len = have.len = partial.len = 0;
     want_holes = 0;
     rotations = 0;
+    open_live();
+    watcher = watcher_open(&loop);
+    trail = trail_open(watcher, &loop, -1, "fuzz", &conf);
+    cursor_open(&cursor, trail, "lane fuzz");
 }
 
 static void empty_dir(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/clock.h"
 #include "agent/base/file.h"
 #include "agent/lane/checkpoint.h"
+#include "agent/trail/watch.h"
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
@@ -17,7 +19,7 @@ static void open_dir(void)
 
 static struct checkpoint example(const char *mark)
 {
-    struct checkpoint c = { .offset = 73441 };
+    struct checkpoint c = { .offset = 73441, .last_us = CLOCK_NO_TIME };
 
     c.id.dev = UINT64_MAX;
     c.id.ino = 1234567;
@@ -42,6 +44,7 @@ static void same(const struct checkpoint *a, const struct checkpoint *b)
     OK(a->offset == b->offset);
     EQ(a->guard.len, b->guard.len);
     EQ(0, memcmp(a->guard.hash, b->guard.hash, SHA256_SIZE));
+    OK(a->last_us == b->last_us);
 }
 
 static void round_trip(const struct checkpoint *c)
@@ -104,6 +107,11 @@ TEST(the_text_is_for_people_too)
                  "file 18446744073709551615 1234567 512 0009121b");
     HAS(text.at, "\noffset 73441\nguard 256 fffefdfc");
     HAS(text.at, "\nmark 12 34\nsum ");
+    OK(strstr(text.at, "\nlast ") == NULL);
+    c.last_us = INT64_C(1795453203406123);
+    checkpoint_print(&c, &text);
+    buf_add(&text, "", 1);
+    HAS(text.at, "\nlast 2026-11-23T17:00:03.406123Z\nmark 12 34\nsum ");
     buf_free(&text);
     checkpoint_free(&c);
 }
@@ -185,52 +193,97 @@ TEST(values_out_of_range_are_refused)
     checkpoint_free(&c);
 }
 
-static struct checkpoint of_file(uint64_t offset)
-{
-    int fd = openat(dir, "log", O_CREAT | O_RDWR | O_TRUNC, 0600);
-    struct checkpoint c = { 0 };
-    struct err e;
+/* ---- of a file ---- */
 
-    EQ(12, write(fd, "first\nsecond", 12));
-    if (checkpoint_take(&c, fd, "/the/log\nwith newline", offset, &e) != 0)
-        FAIL("%s", e.text);
-    EQ(IDENTITY_SAME, identity_match(fd, &c.id));
-    OK(guard_holds(fd, offset, &c.guard));
+static uv_loop_t loop;
+static struct watcher *watcher;
+static struct trail *trail;
+static struct trail_conf conf;
+static char path[128];
+
+/* A trail of the one file. */
+static struct file *open_log(const char *text)
+{
+    int fd;
+
+    open_dir();
+    snprintf(path, sizeof(path), "%s/the log\nwith newline", unit_dir());
+    fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
+    EQ(strlen(text), write(fd, text, strlen(text)));
     close(fd);
-    return c;
+    conf = (struct trail_conf){ .path = path, .poll = 1000 };
+    EQ(0, uv_loop_init(&loop));
+    watcher = watcher_open(&loop);
+    trail = trail_open(watcher, &loop, -1, "audit", &conf);
+    OK(trail_newest(trail) != NULL);
+    return trail_newest(trail);
+}
+
+static void close_log(void)
+{
+    trail_close(trail);
+    watcher_close(watcher);
+    EQ(0, uv_run(&loop, UV_RUN_DEFAULT));
+    EQ(0, uv_loop_close(&loop));
 }
 
 TEST(it_is_taken_of_a_file_and_a_place)
 {
-    struct checkpoint c;
+    struct file *f = open_log("first\nsecond");
+    struct checkpoint c = { .last_us = 4711 };
+    char shown[128];
 
-    open_dir();
-    c = of_file(6);
+    buf_add(&c.mark, "m", 1);
+    checkpoint_take(&c, f, 6);
     EQ(6, c.offset);
     EQ(6, c.guard.len);
+    OK(guard_matches(&c.guard, SPAN("first\n")));
     EQ(5, c.id.head_len);
-    EQ_SPAN(SPAN("/the/log"), span(c.path.at, c.path.len));
+    OK(trail_find(trail, &c.id) == f);
+    snprintf(shown, sizeof(shown), "%s/the log", unit_dir());
+    EQ_SPAN(span(shown, strlen(shown)), span(c.path.at, c.path.len));
+    EQ(4711, c.last_us); /* left alone */
+    EQ_SPAN(SPAN("m"), span(c.mark.at, c.mark.len));
     round_trip(&c);
+    checkpoint_take(&c, f, 12); /* and again, of another place */
+    EQ(12, c.offset);
+    OK(guard_matches(&c.guard, SPAN("first\nsecond")));
+    EQ_SPAN(span(shown, strlen(shown)), span(c.path.at, c.path.len));
     checkpoint_free(&c);
+    close_log();
 }
 
 /* The file was truncated: its reader will notice, and until then what is settled
  * has to be kept all the same. */
 TEST(a_place_behind_the_end_is_kept_without_a_guard)
 {
+    struct file *f = open_log("");
     struct checkpoint c = { 0 };
-    struct err e;
-    int fd;
 
-    open_dir();
-    fd = openat(dir, "log", O_CREAT | O_RDWR, 0600);
-    EQ(0, checkpoint_take(&c, fd, "/the/log", 1, &e));
+    checkpoint_take(&c, f, 1);
     EQ(1, c.offset);
     EQ(0, c.guard.len);
-    close(fd);
-    EQ(ERR_IO, checkpoint_take(&c, fd, "/the/log", 0, &e));
-    HAS(e.text, "/the/log");
     checkpoint_free(&c);
+    close_log();
+}
+
+/* All that is known of it is what it was. */
+TEST(a_place_in_a_file_that_is_gone_is_kept_without_a_guard)
+{
+    struct file *f = open_log("first\nsecond"), *lost;
+    struct checkpoint c = { 0 }, again = { 0 };
+
+    checkpoint_take(&c, f, 6);
+    c.id.head[0] ^= 1;
+    lost = trail_add_lost(trail, &c.id, span(c.path.at, c.path.len));
+    checkpoint_take(&again, lost, 6);
+    EQ(6, again.offset);
+    EQ(0, again.guard.len);
+    EQ(0, memcmp(&c.id, &again.id, sizeof(c.id)));
+    EQ_SPAN(span(c.path.at, c.path.len), span(again.path.at, again.path.len));
+    checkpoint_free(&c);
+    checkpoint_free(&again);
+    close_log();
 }
 
 /* ---- loading ---- */

@@ -23,12 +23,25 @@ static char dir[128];
 /* How much a cursor reads at once: its buffer when nothing needs more. */
 static size_t piece(void)
 {
+    static size_t cap;
+    struct trail_conf none = { .path = "/no/such/log", .poll = 1000 };
+    struct watcher *wr;
     struct cursor probe;
-    size_t cap;
+    struct trail *nothing;
+    uv_loop_t own;
 
-    cursor_open(&probe, NULL, "probe");
+    if (cap > 0)
+        return cap;
+    EQ(0, uv_loop_init(&own));
+    wr = watcher_open(&own);
+    nothing = trail_open(wr, &own, -1, "probe", &none);
+    cursor_open(&probe, nothing, "probe");
     cap = probe.cap;
     cursor_close(&probe);
+    trail_close(nothing);
+    watcher_close(wr);
+    EQ(0, uv_run(&own, UV_RUN_DEFAULT));
+    EQ(0, uv_loop_close(&own));
     return cap;
 }
 
@@ -91,13 +104,15 @@ static void prepare(void)
     EQ(0, uv_loop_init(&loop));
     conf = (struct trail_conf){ .path = strdup(path("audit.log")),
                                 .max_line = MIB,
-                                .poll = 1000 };
+                                .poll = 1000,
+                                .quiet = 3600000,
+                                .pin_max_bytes = 1024 * MIB };
 }
 
 static void start(void)
 {
     watcher = watcher_open(&loop);
-    t = trail_open(watcher, &loop, "audit", &conf);
+    t = trail_open(watcher, &loop, -1, "audit", &conf);
     cursor_open(&c, t, "lane test");
 }
 
@@ -111,12 +126,20 @@ static void stop(void)
     free(conf.path);
 }
 
+static uint64_t place(void)
+{
+    struct file *f;
+
+    return cursor_place(&c, &f);
+}
+
 /* The next thing that is neither MORE nor more than a while away. */
 static enum cursor_what next(struct line *line)
 {
     enum cursor_what what;
     unsigned tries = 0;
 
+    trail_forget_hints(t); /* the loop would bring them */
     do
         what = cursor_next(&c, line);
     while (what == CURSOR_MORE && tries++ < 100000);
@@ -124,7 +147,11 @@ static enum cursor_what next(struct line *line)
     return what;
 }
 
-/* All there is: lines as they are, "torn:..." and "long:...", each with "|". */
+static const char *const losses[] = { "hole", "deleted", "truncated", "damaged",
+                                      "given up" };
+
+/* All there is: lines as they are, "torn:...", "long:..." and "gap:...", each
+ * with "|". */
 static const char *rest(void)
 {
     static struct buf text;
@@ -140,6 +167,13 @@ static const char *rest(void)
             buf_add(&text, "torn:", 5);
         if (what == CURSOR_LONG)
             buf_add(&text, "long:", 5);
+        if (what == CURSOR_GAP) {
+            buf_printf(&text, "gap:%s", losses[c.gap.loss]);
+            if (c.gap.has_bytes)
+                buf_printf(&text, " %" PRIu64, c.gap.bytes);
+            buf_add(&text, "|", 1);
+            continue;
+        }
         EQ(line.len, what == CURSOR_LONG ? line.len : line.bytes.len);
         buf_add_span(&text, line.bytes);
         buf_add(&text, "|", 1);
@@ -158,6 +192,17 @@ static void is_line(const char *want, uint64_t offset)
     EQ(strlen(want), line.len);
 }
 
+static void is_gap(enum loss loss, int64_t bytes, uint64_t offset)
+{
+    struct line line;
+
+    EQ(CURSOR_GAP, next(&line));
+    EQ(loss, c.gap.loss);
+    EQ(bytes, c.gap.has_bytes ? (int64_t)c.gap.bytes : -1);
+    EQ(offset, line.offset);
+    EQ(c.gap.bytes, line.len);
+}
+
 static void is_end(void)
 {
     struct line line;
@@ -172,11 +217,11 @@ TEST(lines_come_with_their_places)
     add("audit.log", "one\n\nthree\n");
     start();
     is_line("one", 0);
-    EQ(4, cursor_place(&c));
+    EQ(4, place());
     is_line("", 4);
     is_line("three", 5);
     is_end();
-    EQ(11, cursor_place(&c));
+    EQ(11, place());
     EQ(11, c.read_bytes);
     stop();
 }
@@ -188,7 +233,7 @@ TEST(a_partial_line_waits_for_its_newline)
     start();
     is_line("one", 0);
     is_end();
-    EQ(4, cursor_place(&c));
+    EQ(4, place());
     add("audit.log", "o");
     is_end();
     add("audit.log", "\nthr");
@@ -206,7 +251,7 @@ TEST(a_log_that_comes_later_is_read_from_its_start)
     start();
     is_end();
     OK(c.file == NULL);
-    EQ(0, cursor_place(&c));
+    EQ(0, place());
     add("audit.log", "one\n");
     is_line("one", 0);
     stop();
@@ -220,7 +265,7 @@ TEST(all_siblings_are_read_in_order)
     add("audit.log", "5\n6");
     start();
     EQ_STR("1|2|3|4|5|", rest());
-    EQ(2, cursor_place(&c));
+    EQ(2, place());
     stop();
 }
 
@@ -462,9 +507,11 @@ TEST(nul_bytes_before_a_line_are_passed_and_counted)
     is_line("1", 0);
     is_end();
     EQ(3, c.hole_bytes);
-    EQ(5, cursor_place(&c));
+    EQ(2, place()); /* it is not told of yet, and may go on */
     add_span("audit.log", SPAN("\0\0"
                                "2\n"));
+    is_gap(LOSS_NONE, 5, 2);
+    EQ(7, place());
     is_line("2", 7);
     EQ(5, c.hole_bytes);
     is_end();
@@ -481,11 +528,12 @@ TEST(a_large_hole_is_jumped_over)
     add("audit.log", "2\n");
     start();
     is_line("1", 0);
+    is_gap(LOSS_NONE, (int64_t)hole - 2, 2);
     is_line("2", hole);
     is_end();
     EQ(hole - 2, c.hole_bytes);
     OK(c.read_bytes < 4 * MIB);
-    EQ(hole + 2, cursor_place(&c));
+    EQ(hole + 2, place());
     stop();
 }
 
@@ -498,6 +546,7 @@ TEST(a_hole_at_the_end_is_passed_when_something_follows)
     is_line("1", 0);
     is_end();
     add("audit.log", "2\n");
+    is_gap(LOSS_NONE, MIB - 2, 2);
     is_line("2", MIB);
     is_end();
     EQ(MIB - 2, c.hole_bytes);
@@ -511,7 +560,7 @@ TEST(a_hole_at_the_end_of_a_rotated_file_is_no_torn_line)
     cut(T1, 100000);
     add("audit.log", "2\n");
     start();
-    EQ_STR("1|2|", rest());
+    EQ_STR("1|gap:hole 99998|2|", rest());
     EQ(100000 - 2, c.hole_bytes);
     stop();
 }
@@ -537,8 +586,9 @@ TEST(a_truncated_file_is_read_from_its_start)
     start();
     EQ_STR("one|two|", rest());
     cut("audit.log", 0);
+    EQ_STR("torn:thr|gap:truncated|", rest());
     is_end();
-    EQ(0, cursor_place(&c));
+    EQ(0, place());
     add("audit.log", "four\n");
     is_line("four", 0);
     is_end();
@@ -572,8 +622,9 @@ TEST(a_writer_that_goes_on_behind_the_cut_leaves_a_hole)
     start();
     EQ_STR("one|two|", rest());
     cut("audit.log", 0);
-    is_end();
+    EQ_STR("gap:truncated|", rest());
     EQ(6, write(fd, "three\n", 6));
+    is_gap(LOSS_NONE, 8, 0);
     is_line("three", 8);
     EQ(8, c.hole_bytes);
     is_end();
@@ -739,10 +790,10 @@ TEST(the_place_stays_before_a_long_line_until_it_has_ended)
     start();
     is_line("before", 0);
     is_end();
-    EQ(7, cursor_place(&c));
+    EQ(7, place());
     add_span("audit.log", SPAN("\n"));
     is_long(PIECE, 7);
-    EQ(7 + PIECE + 1, cursor_place(&c));
+    EQ(7 + PIECE + 1, place());
     is_end();
     stop();
     buf_free(&big);
@@ -787,7 +838,7 @@ TEST(a_long_line_that_is_torn_is_told_as_long)
     buf_free(&big);
 }
 
-TEST(a_long_line_that_is_truncated_leaves_no_trace)
+TEST(a_long_line_that_is_truncated_is_torn)
 {
     prepare();
     conf.max_line = 1000;
@@ -795,6 +846,8 @@ TEST(a_long_line_that_is_truncated_leaves_no_trace)
     start();
     is_end();
     cut("audit.log", 0);
+    is_long(PIECE + 5, 0);
+    is_gap(LOSS_TRUNCATED, -1, PIECE + 5);
     is_end();
     add_big("audit.log", 2000);
     add("audit.log", "x\n");
@@ -830,14 +883,14 @@ TEST(a_place_is_sought_and_read_from)
     add(T1, "1\n2\n");
     add("audit.log", "3\n4\n");
     start();
-    cursor_seek(&c, trail_oldest(t), 2);
+    cursor_seek(&c, trail_oldest(t), 2, NULL);
     is_line("2", 2);
-    cursor_seek(&c, trail_newest(t), 2);
+    cursor_seek(&c, trail_newest(t), 2, NULL);
     is_line("4", 2);
     is_end();
-    cursor_seek(&c, trail_oldest(t), 0);
+    cursor_seek(&c, trail_oldest(t), 0, NULL);
     EQ_STR("1|2|3|4|", rest());
-    cursor_seek(&c, NULL, 0);
+    cursor_seek(&c, NULL, 0, NULL);
     EQ_STR("1|2|3|4|", rest());
     stop();
 }
@@ -847,8 +900,8 @@ TEST(a_place_behind_the_end_counts_as_truncated_and_is_read_at_once)
     prepare();
     add("audit.log", "1\n");
     start();
-    cursor_seek(&c, trail_newest(t), 100);
-    EQ_STR("1|", rest());
+    cursor_seek(&c, trail_newest(t), 100, NULL);
+    EQ_STR("gap:truncated|1|", rest());
     stop();
 }
 
@@ -859,7 +912,7 @@ TEST(the_end_is_behind_the_last_newline)
     add("audit.log", "1\n2\n3");
     start();
     EQ(0, cursor_seek_end(&c, NULL));
-    EQ(4, cursor_place(&c));
+    EQ(4, place());
     is_end();
     add("audit.log", "4\n");
     is_line("34", 4);
@@ -872,7 +925,7 @@ TEST(the_end_of_a_file_without_newline_is_its_start)
     add_span("audit.log", big_line(10000));
     start();
     EQ(0, cursor_seek_end(&c, NULL));
-    EQ(0, cursor_place(&c));
+    EQ(0, place());
     stop();
     EQ(0, unlink(path("audit.log")));
     prepare();
@@ -880,7 +933,7 @@ TEST(the_end_of_a_file_without_newline_is_its_start)
     add_span("audit.log", big_line(10000));
     start();
     EQ(0, cursor_seek_end(&c, NULL));
-    EQ(2, cursor_place(&c));
+    EQ(2, place());
     stop();
     buf_free(&big);
 }

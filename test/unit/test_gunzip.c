@@ -337,6 +337,21 @@ TEST(a_wrong_header_checksum_is_damage)
     stop();
 }
 
+TEST(a_wrong_trailer_is_damage)
+{
+    start();
+    text(300);
+    pack(all(&plain));
+    for (size_t i = packed.len - 8; i < packed.len; i++) {
+        packed.at[i] ^= 1;
+        file_is(packed.at, packed.len);
+        EQ(GUNZIP_DAMAGED, read_all(100));
+        OK(is_whole());
+        packed.at[i] ^= 1;
+    }
+    stop();
+}
+
 TEST(members_are_one_text)
 {
     size_t from;
@@ -462,8 +477,26 @@ TEST(a_large_file_that_grows_is_read)
     stop();
 }
 
-/* Nothing wrong is called whole, and how much is read at a time changes
- * nothing. */
+/* The file grows by up to `n` bytes at a time, and is read each time. */
+static enum gunzip_state read_growing(unsigned n)
+{
+    size_t len = 0, more;
+
+    EQ(0, ftruncate(fd, 0));
+    have.len = 0;
+    gunzip_start(g);
+    do {
+        more = 1 + rnd() % n;
+        if (more > packed.len - len)
+            more = packed.len - len;
+        EQ(more, pwrite(fd, packed.at + len, more, (off_t)len));
+        len += more;
+    } while (read_on(100000) != GUNZIP_DAMAGED && len < packed.len);
+    return gunzip_state(g);
+}
+
+/* Nothing wrong is called whole, and how much is read or there at a time
+ * changes nothing. */
 static void check_damaged(void)
 {
     static struct buf other;
@@ -478,6 +511,8 @@ static void check_damaged(void)
     EQ(state, read_all(1));
     EQ_SPAN(all(&other), all(&have));
     EQ(state, read_all(-40));
+    EQ_SPAN(all(&other), all(&have));
+    EQ(state, read_growing(3));
     EQ_SPAN(all(&other), all(&have));
 }
 
@@ -513,6 +548,35 @@ TEST(no_changed_byte_goes_unnoticed)
     stop();
 }
 
+/* What one file leaves in memory must not show in the next one's text. */
+TEST(damaged_text_does_not_hang_on_the_file_before)
+{
+    struct buf first = { 0 };
+    size_t from;
+
+    start();
+    for (unsigned i = 0; i < 2000; i++) {
+        packed.len = first.len = 0;
+        buf_add(&packed, lines_gz, sizeof(lines_gz));
+        packed.at[10 + rnd() % (packed.len - 10)] = (char)(rnd() >> 24);
+        file_is(packed.at, packed.len);
+        gunzip_free(g);
+        g = gunzip_new();
+        read_all(1000);
+        buf_add(&first, have.at, have.len);
+        text(5000);
+        from = packed.len;
+        pack(all(&plain));
+        file_is(packed.at + from, packed.len - from);
+        EQ(GUNZIP_END, read_all(1000));
+        file_is(packed.at, from);
+        read_all(1000);
+        EQ_SPAN(all(&first), all(&have));
+    }
+    buf_free(&first);
+    stop();
+}
+
 TEST(text_before_the_damage_is_handed_out)
 {
     static const long sizes[] = { 1, 100, 33000, 65536, 1 << 20 };
@@ -535,26 +599,103 @@ TEST(text_before_the_damage_is_handed_out)
     stop();
 }
 
-/* The same in the middle of coded text: what is there does not hang on how it
- * is read, and is right up to the damage. */
-TEST(damage_amid_lines_keeps_the_lines_before)
+static unsigned bits_left; /* of the last byte of `packed` */
+
+/* Adds the `n` low bits, lowest first, as deflate has its numbers. */
+static void put(unsigned value, unsigned n)
 {
-    size_t len;
+    for (; n-- > 0; value >>= 1) {
+        if (bits_left == 0) {
+            buf_add(&packed, "", 1);
+            bits_left = 8;
+        }
+        if (value & 1)
+            packed.at[packed.len - 1] |= (char)(1 << (8 - bits_left));
+        bits_left--;
+    }
+}
+
+/* A block with codes of 'a': 10, end: 11, length 258: 0, distance 1: 0. */
+static void put_block_header(void)
+{
+    /* of the codes 16, 17, 18, ...: 18 (zeros) is 0, 1 is 10, 2 is 11 */
+    static const unsigned lengths[18] = { [2] = 1, [15] = 2, [17] = 2 };
+
+    put(0x4, 3);
+    put(286 - 257, 5);
+    put(0, 5);
+    put(18 - 4, 4);
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
+        put(lengths[i], 3);
+    put((97 - 11) << 1, 8);
+    put(3, 2); /* 'a' */
+    put((138 - 11) << 1, 8);
+    put((20 - 11) << 1, 8);
+    put(3, 2); /* end */
+    put((28 - 11) << 1, 8);
+    put(1, 2); /* length 258 */
+    put(1, 2); /* distance 1 */
+}
+
+/* A match and what makes no sense in one byte: the match's text is held back
+ * where there is no room for it. */
+TEST(text_held_back_at_the_damage_is_handed_out)
+{
+    static const long sizes[] = { 1, 2, 100, 10000 };
+    unsigned char head[10] = { 0x1f, 0x8b, 8 };
 
     start();
-    text(1 << 20);
-    pack(all(&plain));
-    memset(packed.at + packed.len / 2, 0xff, 100);
-    file_is(packed.at, packed.len);
-    EQ(GUNZIP_DAMAGED, read_all(1 << 20));
-    len = have.len;
-    have.len = have.len < 400000 ? have.len : 400000;
-    EQ(400000, have.len);
-    OK(is_prefix());
-    EQ(GUNZIP_DAMAGED, read_all(1));
-    EQ(len, have.len);
-    EQ(GUNZIP_DAMAGED, read_all(-40000));
-    EQ(len, have.len);
+    for (unsigned matches = 1; matches <= 9; matches++) {
+        packed.len = plain.len = bits_left = 0;
+        buf_add(&packed, head, sizeof(head));
+        put_block_header();
+        put(1, 2);
+        put(0, 2 * matches);
+        put(3, 2);
+        put(7, 3);
+        put(0, 40);
+        file_is(packed.at, packed.len);
+        for (unsigned i = 0; i < 1 + 258 * matches; i++)
+            buf_add(&plain, "a", 1);
+        for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+            EQ(GUNZIP_DAMAGED, read_all(sizes[i]));
+            OK(is_whole());
+        }
+    }
+    stop();
+}
+
+/* Not a byte less, and not a byte that is none. */
+TEST(damage_amid_lines_keeps_the_lines_before)
+{
+    struct buf whole = { 0 };
+
+    start();
+    for (unsigned i = 0; i < 12; i++) {
+        size_t at;
+
+        text(1 << 20);
+        packed.len = 0;
+        pack_as(all(&plain), i % 4, IGZIP_GZIP);
+        at = packed.len / 2 + rnd() % (packed.len / 4);
+        memset(packed.at + at, (int)rnd(), 1 + rnd() % 100);
+        file_is(packed.at, packed.len);
+        EQ(GUNZIP_DAMAGED, read_all(1 << 20));
+        whole.len = 0;
+        buf_add(&whole, have.at, have.len);
+        have.len = 400000;
+        OK(whole.len > have.len && is_prefix());
+        EQ(GUNZIP_DAMAGED, read_all(-40000));
+        EQ_SPAN(all(&whole), all(&have));
+        EQ(GUNZIP_DAMAGED, read_growing(7));
+        EQ_SPAN(all(&whole), all(&have));
+        gunzip_start(g);
+        EQ(whole.len, gunzip_skip(g, fd, SIZE_MAX));
+        EQ(GUNZIP_DAMAGED, gunzip_state(g));
+        EQ(GUNZIP_TAIL, gunzip_tail(g, have.at, GUNZIP_TAIL));
+        EQ(0, memcmp(whole.at + whole.len - GUNZIP_TAIL, have.at, GUNZIP_TAIL));
+    }
+    buf_free(&whole);
     stop();
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/file.h"
-#include "agent/lane/saver.h"
+#include "agent/base/saver.h"
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void start(void)
 {
     EQ(0, uv_loop_init(&loop));
     dir = open(unit_dir(), O_RDONLY | O_DIRECTORY);
-    s = saver_open(&loop, "lane test", dir, "cp", &ops, &value);
+    s = saver_open(&loop, "lane test", dir, "cp", "checkpoint", &ops, &value);
 }
 
 static void stop(void)

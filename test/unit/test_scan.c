@@ -278,6 +278,28 @@ TEST(keys_that_only_look_alike_are_others)
     stop();
 }
 
+/* A key is looked for by its length and first byte: here those of several give
+ * the same place. */
+TEST(keys_that_share_a_slot_are_told_apart)
+{
+    static const struct scan_key close[] = {
+        { { "hb", 2 }, EVENT_LEVEL, NULL },   { { "hc", 2 }, EVENT_VERB, NULL },
+        { { "pb", 2 }, EVENT_STAGE, NULL },   { { "p", 1 }, EVENT_USER, NULL },
+        { { "x", 1 }, EVENT_AUDIT_ID, NULL }, SCAN_END,
+    };
+    static const char line[] =
+        "{\"x\":5,\"hd\":0,\"p\":4,\"pb\":3,\"hc\":2,\"hb\":1,\"pc\":6}";
+
+    s = scan_new(close);
+    EQ(0, scan_text(line));
+    has(EVENT_LEVEL, "1");
+    has(EVENT_VERB, "2");
+    has(EVENT_STAGE, "3");
+    has(EVENT_USER, "4");
+    has(EVENT_AUDIT_ID, "5");
+    stop();
+}
+
 TEST(an_empty_object_is_an_object)
 {
     EQ(0, scan_text("{}"));
