@@ -660,22 +660,40 @@ static void unsee(struct chain *c)
     }
 }
 
+struct pin_look {
+    struct chain *chain;
+    const struct file *live; /* what the path names is no pin's */
+};
+
+/* The roll may be older than the pin: then it has not the inode that the text
+ * got by copytruncate or by gzip. */
+static struct file *find_pinned(const struct pin_look *look, int fd,
+                                const struct entry *pin)
+{
+    struct file *f = look->chain->oldest;
+    struct head h;
+
+    while (f != NULL && !has_inode(f, form_of(pin), &pin->st))
+        f = f->next;
+    if (f == NULL && head_read(fd, pin->sibling.is_gz, &h, NULL) == 0)
+        f = find_text(look->chain, look->live, pin, fd, &h);
+    return f;
+}
+
 /* A pin of before the last stop. */
 static void see_pin(void *arg, bool is_gz, int fd)
 {
-    enum form form = is_gz ? FORM_GZ : FORM_PLAIN;
-    struct chain *c = arg;
-    struct stat st = { 0 };
+    const struct pin_look *look = arg;
+    struct chain *c = look->chain;
+    struct entry pin = { .sibling = { .kind = SIBLING_TIMED, .is_gz = is_gz } };
+    enum form form = form_of(&pin);
     struct file *f;
 
-    if (fstat(fd, &st) != 0) {
+    if (fstat(fd, &pin.st) != 0) {
         close(fd);
         return;
     }
-    for (f = c->oldest; f != NULL; f = f->next) {
-        if (has_inode(f, form, &st))
-            break;
-    }
+    f = find_pinned(look, fd, &pin);
     if (f == NULL) { /* before all that are there, for it was deleted */
         f = c->oldest;
         while (f != NULL && f->passed)
@@ -691,7 +709,7 @@ static void see_pin(void *arg, bool is_gz, int fd)
         close(fd);
     f->pinned = f->form == form;
     if (!f->pinned)
-        pins_remove_inode(&c->pins, &st, is_gz);
+        pins_remove_inode(&c->pins, &pin.st, is_gz);
 }
 
 /*
@@ -712,7 +730,7 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
     }
     live = known_live(c, l);
     if (!c->was_scanned)
-        pins_each(&c->pins, see_pin, c);
+        pins_each(&c->pins, see_pin, &(struct pin_look){ c, live });
     for (int form = 0; form < NFORMS; form++) {
         for (size_t i = 0; i < list->n; i++) {
             if (list->at[i].file != NULL || (int)form_of(&list->at[i]) != form)
