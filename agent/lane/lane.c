@@ -60,6 +60,12 @@ static void note_saving(struct lane *l, struct file *f)
     file_unref(old);
 }
 
+static void lift_barrier(struct lane *l)
+{
+    l->barrier = false;
+    lane_wake(l);
+}
+
 static int print_checkpoint(void *arg, struct buf *text, struct err *e)
 {
     struct lane *l = arg;
@@ -72,8 +78,11 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
     checkpoint_take(&c, m.file, m.offset);
     if (l->has_checkpoint && c.id.head_len == 0) {
         /* Known by its inode alone, which may soon be another's: the place
-         * before it is the better one. */
+         * before it is the better one. It may stay like that, as a .gz without
+         * any text does. */
         checkpoint_free(&c);
+        if (l->barrier && l->mark_is_saved)
+            lift_barrier(l);
         return ERR_AGAIN;
     }
     if (c.id.head_len > 0 && !file_is_remembered(m.file) && !l->closing) {
@@ -85,6 +94,7 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
     c.mark = (struct buf){ 0 };
     checkpoint_free(&c);
     note_saving(l, m.file);
+    l->mark_is_saving = true;
     return 0;
 }
 
@@ -97,10 +107,9 @@ static void on_saved(void *arg, bool hurried)
     l->saved = l->saving;
     l->saving = NULL;
     l->has_checkpoint = true;
-    if (!hurried || !l->barrier)
-        return;
-    l->barrier = false;
-    lane_wake(l);
+    l->mark_is_saved = l->mark_is_saving;
+    if (hurried && l->barrier)
+        lift_barrier(l);
 }
 
 static const struct saver_ops saver_ops = { print_checkpoint, on_saved };
@@ -176,8 +185,8 @@ static int resume(struct lane *l, struct err *e)
     if (rc == 0 && ops->resume != NULL)
         rc = ops->resume(l->output, span(l->mark.at, l->mark.len), e);
     if (rc == 0 && ops->mark != NULL) {
-        l->mark.len = 0;
-        ops->mark(l->output, &l->mark);
+        l->mark_is_saved = l->has_checkpoint;
+        lane_take_mark(l);
         l->barrier = true; /* nothing is written before it can be cut */
     }
     checkpoint_free(&c);

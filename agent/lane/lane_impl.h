@@ -65,6 +65,8 @@ struct lane {
     /* to the checkpoint */
     struct saver *saver;
     struct buf mark;     /* of the output, as of the low mark */
+    bool mark_is_saved;  /* the checkpoint on disk has it */
+    bool mark_is_saving; /* the one that is being written has */
     struct file *saved;  /* where the checkpoint on disk is: kept for it */
     struct file *saving; /* where the one that is being written is */
     bool has_checkpoint; /* there is one on disk */
@@ -93,6 +95,8 @@ void lane_seal(struct lane *l);
 /* unload.c */
 void lane_dispatch(struct lane *l);
 void lane_settle_front(struct lane *l);
+/* The output's own place, at a moment when it fits the low mark. */
+void lane_take_mark(struct lane *l);
 /* The first place that is not settled. */
 struct low_mark {
     struct file *file; /* NULL: none yet */

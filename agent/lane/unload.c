@@ -150,17 +150,20 @@ static void on_items(struct shipment *s, const struct answer *a)
     shipment_enter(s, SHIPMENT_READY);
 }
 
-/* The output's own place, at a moment when it fits the low mark. */
-static void take_mark(struct lane *l)
+void lane_take_mark(struct lane *l)
 {
     struct buf fresh = { 0 };
 
     if (l->env.ops->mark == NULL)
         return;
     l->env.ops->mark(l->output, &fresh);
-    if (fresh.len > 0) { /* else the one we have is better than none */
+    if (fresh.len == l->mark.len &&
+        (fresh.len == 0 || memcmp(fresh.at, l->mark.at, fresh.len) == 0)) {
+        buf_free(&fresh);
+    } else if (fresh.len > 0) { /* else the one we have is better than none */
         buf_free(&l->mark);
         l->mark = fresh;
+        l->mark_is_saved = l->mark_is_saving = false;
     }
 }
 
@@ -179,7 +182,7 @@ static void on_blocked(struct shipment *s, const struct answer *a)
     if (a->kind == ANSWER_BUSY && l->trouble.attempts > 1)
         halve(s);
     if (a->checkpoint_first) {
-        take_mark(l);
+        lane_take_mark(l);
         l->barrier = true;
         saver_hurry(l->saver);
     }
@@ -383,7 +386,7 @@ void lane_settle_front(struct lane *l)
         l->barrier |= s->checkpoint_first;
         recycle(s);
         moved = true;
-        take_mark(l);
+        lane_take_mark(l);
     }
     if (moved && l->barrier)
         saver_hurry(l->saver);
