@@ -289,8 +289,8 @@ static bool is_still(const struct file *f, enum form form, const char *path,
     if (fd < 0)
         return true; /* it cannot be read yet: it has to do */
     close(fd);
-    if (f->id.head_len == 0)
-        return !f->passed; /* what was empty and was read may be another now */
+    if (f->id.head_len == 0) /* what was empty and was read may be another */
+        return !f->passed && f->loss == LOSS_NONE;
     return identity_has_head(&f->id, &h);
 }
 
@@ -573,6 +573,7 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
 
 static void clear_unseen(struct chain *c, struct file *f)
 {
+    const struct name *gz = &f->names[FORM_GZ];
     bool was_named = f->is_named;
     struct stat st;
 
@@ -583,6 +584,11 @@ static void clear_unseen(struct chain *c, struct file *f)
         if (n->path != NULL && !n->seen)
             name_clear(n);
         f->is_named |= n->path != NULL;
+    }
+    if (gz->path != NULL && f->names[FORM_PLAIN].path == NULL &&
+        strcmp(f->path, gz->path) != 0) {
+        free(f->path);
+        f->path = xstrdup(gz->path);
     }
     if (was_named && !f->is_named && f->fd >= 0 && f->next == NULL &&
         fstat(f->fd, &st) == 0 && st.st_nlink <= f->pinned)
