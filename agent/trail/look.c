@@ -495,7 +495,7 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
         enter(c, live, e, -1);
         return;
     }
-    if (is_gz && h.len == 0)
+    if (is_gz && !h.is_whole)
         f = find_plain(c, e); /* it is being compressed */
     if (f != NULL) {
         e->file = f;
