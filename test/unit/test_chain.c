@@ -110,6 +110,39 @@ TEST(a_gz_that_begins_while_we_look_does_not_repeat_its_file)
     logs_stop();
 }
 
+/* As much of it as makes half of the first line. */
+TEST(a_gz_of_which_little_is_written_does_not_repeat_its_file)
+{
+    char line[2001];
+    unsigned x = 1;
+    size_t n = 1100;
+
+    logs_prepare();
+    for (size_t i = 0; i < sizeof(line); i++) {
+        x = x * 1664525 + 1013904223;
+        line[i] = (char)('a' + (x >> 24) % 26);
+    }
+    line[2000] = '\0';
+    line[1999] = '\n';
+    logs_add(T1, line);
+    logs_add("audit.log", "2\n");
+    logs_zip(T1, "whole.gz");
+    logs_copy("whole.gz", T1 ".gz");
+    logs_cut(T1 ".gz", n / 4);
+    logs_start();
+    EQ_STR(T1 " audit.log", logs_chain());
+    line[1999] = '|';
+    EQ(0, strncmp(line, logs_rest(), 2000));
+    logs_cut(T1 ".gz", 0);
+    logs_copy("whole.gz", T1 ".gz");
+    logs_delete(T1);
+    logs_look();
+    EQ_STR("", logs_rest());
+    logs_add("audit.log", "3\n");
+    EQ_STR("3|", logs_rest());
+    logs_stop();
+}
+
 TEST(the_gz_of_a_passed_file_is_not_read_again)
 {
     logs_prepare();
