@@ -49,7 +49,9 @@ void chain_move(struct chain *c, struct file *f, struct file *next)
 
 void chain_changed(struct chain *c, bool urgent)
 {
-    if (c->changed != NULL)
+    c->has_changed = c->is_looking;
+    c->is_urgent = c->is_looking && (c->is_urgent || urgent);
+    if (c->changed != NULL && !c->is_looking)
         c->changed(c->arg, urgent);
 }
 

@@ -73,9 +73,9 @@ static int by_age(const void *a, const void *b)
 static void tell_strange(struct chain *c, const char *name, mode_t mode)
 {
     if (!c->strange_complained)
-        log_warn(c->who,
-                 "%s/%s is %s and no rotated file; it is passed over", c->dir,
-                 name, S_ISDIR(mode) ? "a directory" : "not a regular file");
+        log_warn(c->who, "%s/%s is %s and no rotated file; it is passed over",
+                 c->dir, name,
+                 S_ISDIR(mode) ? "a directory" : "not a regular file");
     c->strange_complained = true;
 }
 
@@ -648,6 +648,8 @@ static void end_scan(struct chain *c)
         file_update_head(f);
         note_lost(c, f);
         c->is_unsettled |= f->fd < 0 && !f->passed && f->loss == LOSS_NONE;
+        if (f != c->live && f->fd >= 0 && f->is_named)
+            f->was_live = false; /* it has been rotated since */
         if (f != c->live && !f->passed)
             pins_add(&c->pins, f);
     }
@@ -666,30 +668,83 @@ static void unsee(struct chain *c)
     }
 }
 
+struct pin_search {
+    struct chain *c;
+    const struct listing *list;
+};
+
+/* Whether a pin is of that file: an inode may have been another's. */
+static bool is_pin_of(const struct file *f, enum form form, int fd,
+                      const struct stat *st)
+{
+    struct head h;
+
+    if (!has_inode(f, form, st))
+        return false;
+    if (f->fd >= 0 && f->form == form)
+        return true;
+    if (f->id.head_len == 0)
+        return !f->passed && f->loss == LOSS_NONE;
+    return head_read(fd, form == FORM_GZ, &h, NULL) == 0 &&
+           identity_has_head(&f->id, &h);
+}
+
+static bool is_listed(const struct listing *list, const struct stat *st)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->at[i].st.st_ino == st->st_ino &&
+            list->at[i].st.st_dev == st->st_dev)
+            return true;
+    }
+    return false;
+}
+
+static bool is_older(const struct stat *a, const struct stat *b)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
+    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
+}
+
+/* A pin that is all there is of a file: it comes before all that are there, for
+ * it was deleted; among its like by age. */
+static struct file *enter_pin(struct chain *c, const struct stat *st)
+{
+    struct file *f = c->oldest;
+    struct stat other;
+
+    while (f != NULL &&
+           (f->passed || (f->is_bare_pin && fstat(f->fd, &other) == 0 &&
+                          !is_older(st, &other))))
+        f = f->next;
+    f = chain_add(c, f);
+    f->is_bare_pin = true;
+    f->path = xprintf("%s/?", c->dir);
+    f->sibling.kind = SIBLING_TIMED;
+    return f;
+}
+
 /* A pin of before the last stop. */
 static void see_pin(void *arg, bool is_gz, int fd)
 {
     enum form form = is_gz ? FORM_GZ : FORM_PLAIN;
-    struct chain *c = arg;
+    const struct pin_search *search = arg;
+    struct chain *c = search->c;
+    struct file *f = c->oldest;
     struct stat st = { 0 };
-    struct file *f;
 
     if (fstat(fd, &st) != 0) {
         close(fd);
         return;
     }
-    for (f = c->oldest; f != NULL; f = f->next) {
-        if (has_inode(f, form, &st))
-            break;
+    while (f != NULL && !is_pin_of(f, form, fd, &st))
+        f = f->next;
+    if (f == NULL && is_listed(search->list, &st)) {
+        close(fd); /* a file like any other, which has its pin already */
+        return;
     }
-    if (f == NULL) { /* before all that are there, for it was deleted */
-        f = c->oldest;
-        while (f != NULL && f->passed)
-            f = f->next;
-        f = chain_add(c, f);
-        f->path = xprintf("%s/?", c->dir);
-        f->sibling.kind = SIBLING_TIMED;
-    }
+    if (f == NULL)
+        f = enter_pin(c, &st);
     f->passed = false; /* else the pin would not be there, or stay for good */
     if (f->fd < 0)
         file_take_fd(f, form, fd);
@@ -718,7 +773,7 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
     }
     live = known_live(c, l);
     if (!c->was_scanned)
-        pins_each(&c->pins, see_pin, c);
+        pins_each(&c->pins, see_pin, &(struct pin_search){ c, list });
     for (int form = 0; form < NFORMS; form++) {
         for (size_t i = 0; i < list->n; i++) {
             if (list->at[i].file != NULL || (int)form_of(&list->at[i]) != form)
@@ -746,8 +801,8 @@ static void find_place(struct chain *c)
         return; /* gone for now: it was here */
     free(c->dir);
     free(c->base);
-    c->dir = slash == path ? xstrdup("/")
-                           : xstrndup(path, (size_t)(slash - path));
+    c->dir =
+        slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
     c->base = xstrdup(slash + 1);
     free(real);
 }
@@ -769,6 +824,8 @@ static void scan(struct chain *c)
     take_listing(c, &list, &live);
     end_scan(c);
     c->is_looking = false;
+    if (c->has_changed) /* whoever is told sees it in order */
+        chain_changed(c, c->is_urgent);
     (void)chain_check_live(c);
     c->was_scanned = true;
     listing_free(&list);
@@ -781,9 +838,8 @@ static bool is_unchanged(const struct chain *c)
 {
     struct stat st;
 
-    if (c->dir_mtime.tv_sec == 0 || c->is_unsettled ||
-        stat(c->dir, &st) != 0 || st.st_ino != c->dir_ino ||
-        st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
+    if (c->dir_mtime.tv_sec == 0 || c->is_unsettled || stat(c->dir, &st) != 0 ||
+        st.st_ino != c->dir_ino || st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
         st.st_mtim.tv_nsec != c->dir_mtime.tv_nsec)
         return false;
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
