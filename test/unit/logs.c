@@ -151,6 +151,50 @@ uint64_t logs_inode(const char *name)
     return st.st_ino;
 }
 
+/* ---- the state directory ---- */
+
+void logs_prepare_state(void)
+{
+    logs_state = state_dir;
+}
+
+static unsigned each_pin(bool remove)
+{
+    char path[128];
+    struct dirent *entry;
+    unsigned n = 0;
+    DIR *d;
+
+    snprintf(path, sizeof(path), "%s/audit.pins", state_dir);
+    d = opendir(path);
+    while (d != NULL && (entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        n++;
+        if (remove)
+            EQ(0, unlinkat(dirfd(d), entry->d_name, 0));
+    }
+    if (d != NULL)
+        closedir(d);
+    return n;
+}
+
+unsigned logs_pins(void)
+{
+    return each_pin(false);
+}
+
+void logs_delete_pins(void)
+{
+    each_pin(true);
+}
+
+void logs_run_until_remembered(void)
+{
+    while (!file_is_remembered(trail_newest(logs_trail)))
+        OK(uv_run(&loop, UV_RUN_ONCE) != 0);
+}
+
 /* ---- the reader ---- */
 
 void logs_start(void)

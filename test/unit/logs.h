@@ -49,6 +49,13 @@ void logs_age_dir(void);
 void logs_start(void);
 void logs_stop(void);
 void logs_restart(void);
+/* The state directory anew, where there was none. */
+void logs_prepare_state(void);
+/* How many pins there are, and away with them. */
+unsigned logs_pins(void);
+void logs_delete_pins(void);
+/* Runs the loop until the newest file is in the roll on disk. */
+void logs_run_until_remembered(void);
 /* What was heard of so far is known, and the disk looked at. */
 void logs_look(void);
 

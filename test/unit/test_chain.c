@@ -5,7 +5,6 @@
  */
 #include "test/unit/logs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -498,22 +497,6 @@ TEST(an_unreadable_sibling_is_told_as_lost_once_it_is_gone)
 
 /* ---- what is remembered ---- */
 
-static const char *first_pin(const char *dir)
-{
-    static char name[256];
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-
-    name[0] = '\0';
-    while (d != NULL && (entry = readdir(d)) != NULL) {
-        if (entry->d_name[0] != '.')
-            snprintf(name, sizeof(name), "%s", entry->d_name);
-    }
-    if (d != NULL)
-        closedir(d);
-    return name;
-}
-
 TEST(a_clock_that_was_set_back_does_not_change_the_order)
 {
     logs_prepare();
@@ -582,21 +565,6 @@ TEST(a_file_that_was_deleted_while_nobody_looked_is_told_as_lost)
     logs_stop();
 }
 
-static void delete_pins(void)
-{
-    char name[128], pin[64];
-
-    snprintf(name, sizeof(name), "%s/audit.pins", logs_state);
-    snprintf(pin, sizeof(pin), "%s", first_pin(name));
-    while (pin[0] != '\0') {
-        char path[256];
-
-        snprintf(path, sizeof(path), "%s/%s", name, pin);
-        EQ(0, unlink(path));
-        snprintf(pin, sizeof(pin), "%s", first_pin(name));
-    }
-}
-
 TEST(a_file_that_was_read_to_its_end_may_be_deleted)
 {
     logs_prepare();
@@ -605,7 +573,7 @@ TEST(a_file_that_was_read_to_its_end_may_be_deleted)
     logs_start();
     EQ_STR("1|2|", logs_read(2));
     logs_stop();
-    delete_pins();
+    logs_delete_pins();
     logs_delete(T1);
     logs_start();
     EQ_STR("3|", logs_rest());
@@ -620,7 +588,7 @@ TEST(what_came_between_may_be_lost_as_well)
     logs_start();
     EQ_STR("1|2|", logs_read(2));
     logs_stop();
-    delete_pins();
+    logs_delete_pins();
     logs_delete(T1);
     logs_delete("audit.log"); /* rotated and deleted, who knows */
     logs_add("audit.log", "5\n");
