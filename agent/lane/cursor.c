@@ -146,8 +146,8 @@ static void add_hole(struct cursor *c, uint64_t n)
 static enum cursor_what end_hole(struct cursor *c, struct line *line)
 {
     c->gap = (struct gap){ .bytes = c->hole_len, .has_bytes = true };
-    *line = (struct line){ .offset = c->offset - c->hole_len,
-                           .len = c->hole_len };
+    *line =
+        (struct line){ .offset = c->offset - c->hole_len, .len = c->hole_len };
     c->hole_len = 0;
     return CURSOR_GAP;
 }
@@ -352,6 +352,18 @@ static enum cursor_what from_start(struct cursor *c, struct line *line)
     return CURSOR_GAP;
 }
 
+/* There is nothing to be read of the file now; a look may tell more. */
+static enum cursor_what at_nothing(struct cursor *c)
+{
+    bool was_open = file_is_open(c->file);
+
+    trail_look(c->trail);
+    c->came = false;
+    if (!was_open && (file_is_open(c->file) || file_loss(c->file) != LOSS_NONE))
+        return CURSOR_MORE;
+    return CURSOR_END;
+}
+
 enum cursor_what cursor_next(struct cursor *c, struct line *line)
 {
     enum cursor_what what;
@@ -382,7 +394,5 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
             return CURSOR_MORE; /* it goes on in a copy */
         break;
     }
-    trail_look(c->trail);
-    c->came = false;
-    return CURSOR_END;
+    return at_nothing(c);
 }

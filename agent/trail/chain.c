@@ -49,7 +49,9 @@ void chain_move(struct chain *c, struct file *f, struct file *next)
 
 void chain_changed(struct chain *c, bool urgent)
 {
-    if (c->changed != NULL)
+    c->has_changed = c->is_looking;
+    c->is_urgent = c->is_looking && (c->is_urgent || urgent);
+    if (c->changed != NULL && !c->is_looking)
         c->changed(c->arg, urgent);
 }
 
@@ -378,6 +380,20 @@ void chain_note_end(struct chain *c, const struct file *f, uint64_t at,
         file_update_head(c->live);
 }
 
+/* Whether what stood there still does. */
+static bool end_holds(const struct file *f, const struct live_end *end)
+{
+    char bytes[IDENTITY_GUARD_MAX];
+    struct stat st;
+
+    if (fstat(f->fd, &st) != 0 || (uint64_t)st.st_size < end->at)
+        return false;
+    return end->len == 0 ||
+           (file_pread(f->fd, bytes, end->len, end->at - end->len) ==
+                (ssize_t)end->len &&
+            memcmp(bytes, end->bytes, end->len) == 0);
+}
+
 /* The live file goes on from its start as a new one. */
 static void go_on_anew(struct chain *c, struct file *f)
 {
@@ -405,12 +421,14 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
              "offset %llu",
              f->path, (unsigned long long)at);
     if (f != c->live || c->cut != NULL) {
+        f->has_text_size = false;
         chain_lose(c, f, LOSS_TRUNCATED);
         return;
     }
     c->cut_end = c->live_end;
-    if (at >= c->cut_end.at)
-        set_end(&c->cut_end, at, before);
+    if (at >= c->cut_end.at || end_holds(f, &c->cut_end))
+        set_end(&c->cut_end, at, before); /* else it is of the new text */
+    f->text_size = c->cut_end.at; /* not that of what stands there now */
     f->is_copy = true;
     go_on_anew(c, f);
     c->cut = f;
@@ -428,11 +446,7 @@ bool chain_check_live(struct chain *c)
 
     if (f == NULL || f->fd < 0 || fstat(f->fd, &st) != 0)
         return false;
-    if ((uint64_t)st.st_size < end->at ||
-        (end->len > 0 &&
-         (file_pread(f->fd, now.bytes, end->len, end->at - end->len) !=
-              (ssize_t)end->len ||
-          memcmp(now.bytes, end->bytes, end->len) != 0))) {
+    if (!end_holds(f, end)) {
         chain_cut(c, f, end->at, span(end->bytes, end->len));
         return true;
     }

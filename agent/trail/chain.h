@@ -51,6 +51,7 @@ struct file {
     bool is_copy;  /* made by copytruncate: it cannot grow */
     bool complained;
     bool pinned;
+    bool is_bare_pin; /* found by its pin; nothing else is known of it */
     bool was_live;   /* when the roll was written, before the last stop */
     bool is_rolled;  /* the roll that was printed last has it */
     bool remembered; /* the roll on disk has it */
@@ -89,6 +90,8 @@ struct chain {
     bool was_scanned;   /* once, at least */
     bool is_lumberjack; /* a name of its making was seen */
     bool is_looking;    /* a look is under way */
+    bool has_changed;   /* meanwhile: told at its end */
+    bool is_urgent;
     bool is_unsettled;  /* something is to be looked at again soon */
     bool is_blind;      /* the directory could not be listed */
     bool missed;        /* a name was gone when it was looked at */

@@ -82,9 +82,9 @@ static int by_age(const void *a, const void *b)
 static void tell_strange(struct chain *c, const char *name, mode_t mode)
 {
     if (!c->strange_complained)
-        log_warn(c->who,
-                 "%s/%s is %s and no rotated file; it is passed over", c->dir,
-                 name, S_ISDIR(mode) ? "a directory" : "not a regular file");
+        log_warn(c->who, "%s/%s is %s and no rotated file; it is passed over",
+                 c->dir, name,
+                 S_ISDIR(mode) ? "a directory" : "not a regular file");
     c->strange_complained = true;
 }
 
@@ -353,8 +353,8 @@ static bool is_still(const struct file *f, enum form form, const char *path,
         return true;
     if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
         return true; /* it cannot be read yet: it has to do */
-    if (f->id.head_len == 0)
-        return !f->passed; /* what was empty and was read may be another now */
+    if (f->id.head_len == 0) /* what was empty and was read may be another */
+        return !f->passed && f->loss == LOSS_NONE;
     return identity_has_head(&f->id, &h);
 }
 
@@ -564,7 +564,7 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
         enter(c, live, e);
         return;
     }
-    if (is_gz && h.len == 0)
+    if (is_gz && !h.is_whole)
         f = find_plain(c, e); /* it is being compressed */
     if (f != NULL) {
         e->file = f;
@@ -640,6 +640,7 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
 
 static void clear_unseen(struct chain *c, struct file *f)
 {
+    const struct name *gz = &f->names[FORM_GZ];
     bool was_named = f->is_named;
     struct stat st;
 
@@ -650,6 +651,11 @@ static void clear_unseen(struct chain *c, struct file *f)
         if (n->path != NULL && !n->seen)
             name_clear(n);
         f->is_named |= n->path != NULL;
+    }
+    if (gz->path != NULL && f->names[FORM_PLAIN].path == NULL &&
+        strcmp(f->path, gz->path) != 0) {
+        free(f->path);
+        f->path = xstrdup(gz->path);
     }
     if (was_named && !f->is_named && f->fd >= 0 && f->next == NULL &&
         fstat(f->fd, &st) == 0 && st.st_nlink <= f->pinned)
@@ -709,6 +715,8 @@ static void end_scan(struct chain *c)
         file_update_head(f);
         note_lost(c, f);
         c->is_unsettled |= f->fd < 0 && !f->passed && f->loss == LOSS_NONE;
+        if (f != c->live && f->fd >= 0 && f->is_named)
+            f->was_live = false; /* it has been rotated since */
         if (f != c->live && !f->passed)
             pins_add(&c->pins, f);
     }
@@ -749,28 +757,55 @@ static struct file *find_pinned(const struct chain *c, enum form form,
 
 struct pin_seer {
     struct chain *chain;
-    struct file *live; /* before which one of which nothing is known comes */
+    const struct live *now; /* what the path names: no pin keeps that */
+    struct file *live;      /* the same, if it is known */
 };
+
+static bool is_older(const struct stat *a, const struct stat *b)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
+    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
+}
+
+/* A pin that is all there is of a file, for the roll was not saved any more:
+ * behind all that are known, among its like by age. */
+static struct file *enter_pin(const struct pin_seer *see, const struct stat *st)
+{
+    struct chain *c = see->chain;
+    struct file *f = c->oldest;
+    struct stat other;
+
+    while (f != NULL && f != see->live &&
+           !(f->is_bare_pin && fstat(f->fd, &other) == 0 &&
+             is_older(st, &other)))
+        f = f->next;
+    f = chain_add(c, f);
+    f->is_bare_pin = true;
+    f->path = xprintf("%s/?", c->dir);
+    f->sibling.kind = SIBLING_TIMED;
+    return f;
+}
 
 static void see_pin(void *arg, bool is_gz, int fd)
 {
     enum form form = is_gz ? FORM_GZ : FORM_PLAIN;
-    struct pin_seer *see = arg;
+    const struct pin_seer *see = arg;
     struct chain *c = see->chain;
     struct stat st = { 0 };
-    struct file *f;
 
     if (fstat(fd, &st) != 0) {
         close(fd);
         return;
     }
-    f = find_pinned(c, form, &st, fd);
-    if (f == NULL) { /* pinned, but the roll was not saved any more */
-        log_debug(c->who, "a pin is all there is of a file");
-        f = chain_add(c, see->live);
-        f->path = xprintf("%s/?", c->dir);
-        f->sibling.kind = SIBLING_TIMED;
+    if (see->now->is_there && same_inode(&st, &see->now->st)) {
+        close(fd); /* what is written in place needs no pin */
+        pins_remove_inode(&c->pins, &st, is_gz);
+        return;
     }
+    f = find_pinned(c, form, &st, fd);
+    if (f == NULL)
+        f = enter_pin(see, &st);
     if (!f->passed && (f->fd < 0 || f->form == FORM_GZ))
         file_take_fd(f, form, fd);
     else
@@ -808,7 +843,7 @@ static void take_listing(struct chain *c, struct listing *list, struct live *l)
         }
     }
     if (!c->was_scanned) {
-        struct pin_seer see = { c, live };
+        struct pin_seer see = { c, l, live };
 
         pins_each(&c->pins, see_pin, &see);
     }
@@ -830,8 +865,8 @@ static void find_place(struct chain *c)
         return; /* gone for now: it was here */
     free(c->dir);
     free(c->base);
-    c->dir = slash == path ? xstrdup("/")
-                           : xstrndup(path, (size_t)(slash - path));
+    c->dir =
+        slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
     c->base = xstrdup(slash + 1);
     free(real);
 }
@@ -853,6 +888,8 @@ static void scan(struct chain *c)
     take_listing(c, &list, &live);
     end_scan(c);
     c->is_looking = false;
+    if (c->has_changed) /* whoever is told sees it in order */
+        chain_changed(c, c->is_urgent);
     (void)chain_check_live(c);
     c->was_scanned = true;
     listing_free(&list);
@@ -865,9 +902,8 @@ static bool is_unchanged(const struct chain *c)
 {
     struct stat st;
 
-    if (c->dir_mtime.tv_sec == 0 || c->is_unsettled ||
-        stat(c->dir, &st) != 0 || st.st_ino != c->dir_ino ||
-        st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
+    if (c->dir_mtime.tv_sec == 0 || c->is_unsettled || stat(c->dir, &st) != 0 ||
+        st.st_ino != c->dir_ino || st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
         st.st_mtim.tv_nsec != c->dir_mtime.tv_nsec)
         return false;
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))

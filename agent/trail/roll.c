@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/trail/roll.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +37,8 @@ void roll_print(struct chain *c, struct buf *out)
             buf_printf(out, " -");
         clock_format(entered, f->entered_us, 6);
         buf_printf(out, " %s", entered);
-        buf_printf(out, " %s %.*s\n", state_of(f),
-                   (int)strcspn(f->path, "\n"), f->path);
+        buf_printf(out, " %s %.*s\n", state_of(f), (int)strcspn(f->path, "\n"),
+                   f->path);
     }
     sealed_end(out);
 }
@@ -49,6 +50,19 @@ static struct span next_word(const char **at)
 
     *at += word.len + ((*at)[word.len] == ' ');
     return word;
+}
+
+static bool parse_size(struct file *f, struct span word)
+{
+    char *end;
+
+    f->has_text_size = !span_is(word, "-");
+    if (!f->has_text_size)
+        return true;
+    errno = 0;
+    f->text_size = strtoull(word.at, &end, 10);
+    return *word.at >= '0' && *word.at <= '9' && errno == 0 &&
+           end == word.at + word.len;
 }
 
 static bool parse_file(struct chain *c, const char *text)
@@ -64,8 +78,9 @@ static bool parse_file(struct chain *c, const char *text)
     size = next_word(&text);
     entered = next_word(&text);
     state = next_word(&text);
-    if (*text == '\0' || clock_parse(entered) == CLOCK_NO_TIME || (!span_is(state, "read") &&
-                          !span_is(state, "rotated") && !span_is(state, "live")))
+    if (*text == '\0' || clock_parse(entered) == CLOCK_NO_TIME ||
+        (!span_is(state, "read") && !span_is(state, "rotated") &&
+         !span_is(state, "live")))
         return false;
     f = chain_add(c, NULL);
     f->id = id;
@@ -73,10 +88,8 @@ static bool parse_file(struct chain *c, const char *text)
     f->path = xstrdup(text);
     f->passed = span_is(state, "read");
     f->was_live = span_is(state, "live");
-    f->has_text_size = !span_is(size, "-");
-    f->text_size = f->has_text_size ? strtoull(size.at, NULL, 10) : 0;
     f->remembered = true;
-    return true;
+    return parse_size(f, size);
 }
 
 int roll_parse(struct chain *c, struct span text, struct err *e)
