@@ -793,6 +793,7 @@ static void see_pin(void *arg, bool is_gz, int fd)
     const struct pin_seer *see = arg;
     struct chain *c = see->chain;
     struct stat st = { 0 };
+    struct file *f;
 
     if (fstat(fd, &st) != 0) {
         close(fd);

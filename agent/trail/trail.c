@@ -326,6 +326,9 @@ const struct identity *file_identity(struct file *f)
 
 void file_guard(const struct file *f, uint64_t offset, struct guard *g)
 {
+    /* It may have been cut, and written anew up to there, since it was read. */
+    if (f == f->chain->live)
+        (void)chain_check_live(f->chain);
     if (f->fd < 0 || f->form != FORM_PLAIN ||
         guard_of(f->fd, offset, g, NULL) != 0)
         *g = (struct guard){ 0 };
