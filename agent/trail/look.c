@@ -533,10 +533,13 @@ static void enter(struct chain *c, struct file *live, struct entry *e)
     e->is_new = true;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
-    if (e->fd >= 0)
+    if (e->fd >= 0) {
         file_take_fd(f, form_of(e), take_fd(e));
-    else
-        file_open(f); /* says why it cannot */
+        return;
+    }
+    f->id.dev = e->st.st_dev;
+    f->id.ino = e->st.st_ino;
+    file_open(f); /* says why it cannot */
 }
 
 /* Whether there is nothing in it yet to know it by. */

@@ -357,12 +357,14 @@ def test_a_run_of_nul_is_a_hole_and_not_an_event(rig, where):
     os.ftruncate(rig.log.fd, at + hole)
     rig.log.append(5)
     a = rig.start()
-    rig.wait_archived()
+    gaps = rig.wait_gaps("Hole")
+    assert [g["bytes"] for g in gaps] == [hole]
+    rig.wait_archived(gaps_apart=True)
     rig.wait_delivered()
-    lanes = rig.wait_settled(a, read=len(rig.log.lines))
+    lanes = rig.wait_settled(a, read=len(rig.log.lines) + 1)
     for c in lanes.values():
-        assert c["hole_bytes"] == hole and c["dead"] == 0
-    a.wait_log(r"(warn|error) (trail audit|lane \S+): .*(NUL|hole)")
+        assert c["hole_bytes"] == hole and c["dead"] == 0 and c["gaps"] == 1
+    a.wait_log(r"error lane \S+: lost: .*Hole")
 
 
 def test_a_line_that_holds_nul_bytes_is_set_aside(rig):
