@@ -30,7 +30,7 @@ struct saver {
     bool hurried; /* the write under way is what hurry wants */
     bool busy;    /* a write is under way */
     bool failing;
-    bool waiting; /* print() asked for patience */
+    bool waiting;              /* print() asked for patience */
     uint64_t last_ms;          /* end of the last write; 0: none */
     void (*closed)(void *arg); /* set: no more but the last write */
 };

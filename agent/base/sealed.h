@@ -13,8 +13,7 @@
 /* Adds the last line. */
 void sealed_end(struct buf *text);
 /* Leaves the lines between title and sum in `text`; ERR_DAMAGED. */
-int sealed_open(struct span *text, const char *title,
-                struct err *e) MUST_CHECK;
+int sealed_open(struct span *text, const char *title, struct err *e) MUST_CHECK;
 
 /* The next line "KEY value": takes it off `text`, the value in `out`; false
  * where the next line is another one: then nothing is changed. */

@@ -12,10 +12,11 @@
 
 void checkpoint_take(struct checkpoint *c, struct file *f, uint64_t offset)
 {
-    const char *path = file_path(f);
+    const char *path;
 
+    file_guard(f, offset, &c->guard); /* first: it may find that it was cut */
     c->id = *file_identity(f);
-    file_guard(f, offset, &c->guard);
+    path = file_path(f);
     c->path.len = 0;
     buf_add(&c->path, path, strcspn(path, "\n"));
     c->offset = offset;

@@ -44,10 +44,10 @@ struct gap {
 struct cursor {
     struct trail *trail;
     const char *who;
-    struct file *file; /* NULL while there is none */
+    struct file *file;    /* NULL while there is none */
     struct reader reader; /* of the file; reads at offset + end - begin */
     bool holds;           /* the whole trail, for it has no place yet */
-    uint64_t offset;   /* of `begin` */
+    uint64_t offset;      /* of `begin` */
     char *bytes;
     size_t cap;
     size_t begin;

@@ -76,8 +76,8 @@ void gap_print(const struct gap_record *g, struct buf *out, struct event *ev)
     *ev = (struct event){
         .line = span(out->at, out->len),
         .body = span(out->at, out->len),
-        .identity = span(out->at + sizeof(start) - 1,
-                         identity - (sizeof(start) - 1)),
+        .identity =
+            span(out->at + sizeof(start) - 1, identity - (sizeof(start) - 1)),
         .time_us = time_of(g),
     };
 }

@@ -132,8 +132,7 @@ static void find_place(struct lane *l, const struct checkpoint *c)
         return;
     }
     if (f == NULL)
-        f = trail_add_lost(l->env.trail, &c->id,
-                           span(c->path.at, c->path.len));
+        f = trail_add_lost(l->env.trail, &c->id, span(c->path.at, c->path.len));
     if (file_loss(f) != LOSS_NONE)
         log_error(l->who,
                   "%s, read up to offset %" PRIu64 ", is not there any more; "
@@ -413,19 +412,18 @@ void lane_log_counters(const struct lane *l)
     c.read_bytes = l->cursor.read_bytes;
     c.hole_bytes = l->cursor.hole_bytes;
     add_lag(l, &lag);
-    log_always(l->who,
-               "counters read=%" PRIu64 " delivered=%" PRIu64
-               " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
-               " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
-               " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
-               " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
-               " hole_bytes=%" PRIu64 " gaps=%" PRIu64 " gap_bytes=%" PRIu64
-               " checkpoints=%" PRIu64 " %.*s",
-               c.read, c.delivered, c.duplicate, c.filtered,
-               c.refused + c.quarantined, in_flight,
-               counters_balance(&c, in_flight) ? "yes" : "NO", c.read_bytes,
-               c.sent_bytes, c.requests, c.retried, c.blocked, c.refused,
-               c.quarantined, c.hole_bytes, c.gaps, c.gap_bytes, c.checkpoints,
-               (int)lag.len, lag.at);
+    log_always(
+        l->who,
+        "counters read=%" PRIu64 " delivered=%" PRIu64 " duplicate=%" PRIu64
+        " filtered=%" PRIu64 " dead=%" PRIu64 " in_flight=%" PRIu64
+        " balanced=%s read_bytes=%" PRIu64 " sent_bytes=%" PRIu64
+        " requests=%" PRIu64 " retried=%" PRIu64 " blocked=%" PRIu64
+        " refused=%" PRIu64 " quarantined=%" PRIu64 " hole_bytes=%" PRIu64
+        " gaps=%" PRIu64 " gap_bytes=%" PRIu64 " checkpoints=%" PRIu64 " %.*s",
+        c.read, c.delivered, c.duplicate, c.filtered, c.refused + c.quarantined,
+        in_flight, counters_balance(&c, in_flight) ? "yes" : "NO", c.read_bytes,
+        c.sent_bytes, c.requests, c.retried, c.blocked, c.refused,
+        c.quarantined, c.hole_bytes, c.gaps, c.gap_bytes, c.checkpoints,
+        (int)lag.len, lag.at);
     buf_free(&lag);
 }

@@ -8,10 +8,10 @@
 #define TALLYMAN_LANE_IMPL_H
 
 #include "agent/base/edits.h"
+#include "agent/base/saver.h"
 #include "agent/lane/cursor.h"
 #include "agent/lane/gap.h"
 #include "agent/lane/lane.h"
-#include "agent/base/saver.h"
 #include "agent/lane/shipment.h"
 #include "parsers/parser.h"
 

@@ -40,7 +40,7 @@ struct shipment {
     struct file *file;
     uint64_t start; /* offsets in `file` */
     uint64_t end;
-    int64_t last_us; /* time of the last event before it */
+    int64_t last_us;   /* time of the last event before it */
     uint32_t limit;    /* most items to send at once, 0: all */
     unsigned attempts; /* sendings that left items to be retried */
     uint64_t retry_at_ms;

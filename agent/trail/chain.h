@@ -52,9 +52,9 @@ struct file {
     bool complained;
     bool pinned;
     bool is_bare_pin; /* found by its pin; nothing else is known of it */
-    bool was_live;   /* when the roll was written, before the last stop */
-    bool is_rolled;  /* the roll that was printed last has it */
-    bool remembered; /* the roll on disk has it */
+    bool was_live;    /* when the roll was written, before the last stop */
+    bool is_rolled;   /* the roll that was printed last has it */
+    bool remembered;  /* the roll on disk has it */
     enum loss loss;
     struct sibling sibling; /* kind NONE: live, or it was when last seen */
     /* When it was last seen to grow, by our own clock. */
@@ -92,10 +92,10 @@ struct chain {
     bool is_looking;    /* a look is under way */
     bool has_changed;   /* meanwhile: told at its end */
     bool is_urgent;
-    bool is_unsettled;  /* something is to be looked at again soon */
-    bool is_blind;      /* the directory could not be listed */
-    bool missed;        /* a name was gone when it was looked at */
-    bool complained;    /* of the live file */
+    bool is_unsettled; /* something is to be looked at again soon */
+    bool is_blind;     /* the directory could not be listed */
+    bool missed;       /* a name was gone when it was looked at */
+    bool complained;   /* of the live file */
     bool dir_complained;
     bool strange_complained;
     bool live_is_unlinked;
@@ -140,7 +140,8 @@ void chain_changed(struct chain *c, bool urgent);
  * goes on as a new one; what the old one held is looked for in a copy, else it
  * is lost. A file that is not live is lost from there on.
  */
-void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before);
+void chain_cut(struct chain *c, struct file *f, uint64_t at,
+               struct span before);
 
 /* Nothing more of it can be read; of a damaged one, what comes before that. */
 void chain_lose(struct chain *c, struct file *f, enum loss loss);

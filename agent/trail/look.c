@@ -111,10 +111,11 @@ static void list_name(struct chain *c, int dir, const char *name,
             return; /* renamed while we read the directory */
     }
     list->at = xrealloc(list->at, (list->n + 1) * sizeof(*list->at));
-    list->at[list->n++] = (struct entry){ .path = xprintf("%s/%s", c->dir, name),
-                                          .sibling = sib,
-                                          .st = st,
-                                          .fd = -1 };
+    list->at[list->n++] =
+        (struct entry){ .path = xprintf("%s/%s", c->dir, name),
+                        .sibling = sib,
+                        .st = st,
+                        .fd = -1 };
 }
 
 static struct live live_now(struct chain *c)
@@ -281,8 +282,7 @@ static bool open_entries(const struct chain *c, struct listing *list)
         e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (e->fd < 0 && errno == ENOENT)
             return false;
-        if (e->fd >= 0 &&
-            (fstat(e->fd, &st) != 0 || !same_inode(&st, &e->st)))
+        if (e->fd >= 0 && (fstat(e->fd, &st) != 0 || !same_inode(&st, &e->st)))
             return false;
     }
     return true;
@@ -352,7 +352,7 @@ static bool is_still(const struct file *f, enum form form, const char *path,
     if (n->path != NULL && strcmp(n->path, path) == 0 && same_state(&n->st, st))
         return true;
     if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
-        return true; /* it cannot be read yet: it has to do */
+        return true;         /* it cannot be read yet: it has to do */
     if (f->id.head_len == 0) /* what was empty and was read may be another */
         return !f->passed && f->loss == LOSS_NONE;
     return identity_has_head(&f->id, &h);
@@ -613,7 +613,8 @@ static void see_known(struct chain *c, struct entry *e)
 
 static struct file *known_live(const struct chain *c, const struct live *l)
 {
-    return l->is_there ? find_known(c, FORM_PLAIN, c->path, &l->st, l->fd) : NULL;
+    return l->is_there ? find_known(c, FORM_PLAIN, c->path, &l->st, l->fd)
+                       : NULL;
 }
 
 /* What the path names goes to the end of the chain. */
@@ -779,9 +780,9 @@ static struct file *enter_pin(const struct pin_seer *see, const struct stat *st)
     struct file *f = c->oldest;
     struct stat other;
 
-    while (f != NULL && f != see->live &&
-           !(f->is_bare_pin && fstat(f->fd, &other) == 0 &&
-             is_older(st, &other)))
+    while (
+        f != NULL && f != see->live &&
+        !(f->is_bare_pin && fstat(f->fd, &other) == 0 && is_older(st, &other)))
         f = f->next;
     f = chain_add(c, f);
     f->is_bare_pin = true;

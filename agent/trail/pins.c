@@ -70,8 +70,8 @@ void pins_add(struct pins *p, struct file *f)
     if (p->off || f->pinned || f->fd < 0 || path == NULL)
         return;
     name_of(f, name);
-    if (make_dir(p) && (linkat(AT_FDCWD, path, p->dir, name, 0) == 0 ||
-                        errno == EEXIST)) {
+    if (make_dir(p) &&
+        (linkat(AT_FDCWD, path, p->dir, name, 0) == 0 || errno == EEXIST)) {
         f->pinned = is_of(p, name, f);
         if (!f->pinned)
             unlinkat(p->dir, name, 0);

@@ -142,8 +142,7 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
     } while (have < 0 && errno == EINTR);
     if (have < 0)
         return READER_FAILED;
-    if ((size_t)have < r->tail_len ||
-        memcmp(again, r->tail, r->tail_len) != 0)
+    if ((size_t)have < r->tail_len || memcmp(again, r->tail, r->tail_len) != 0)
         return changed(r);
     if (!starts_right(r, out, (size_t)have - r->tail_len))
         return changed(r);

@@ -23,10 +23,10 @@ enum reader_what {
 };
 
 struct reader {
-    struct file *file; /* borrowed */
-    unsigned version;  /* of the file's descriptor that is read */
-    uint64_t at;       /* of the next byte */
-    struct gunzip *gz; /* NULL while it is not compressed */
+    struct file *file;  /* borrowed */
+    unsigned version;   /* of the file's descriptor that is read */
+    uint64_t at;        /* of the next byte */
+    struct gunzip *gz;  /* NULL while it is not compressed */
     struct guard guard; /* what must stand before `at` at the first read */
     bool unchecked;
     bool is_damaged; /* we came to where this version is */

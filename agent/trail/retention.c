@@ -14,8 +14,8 @@ void pace_note(struct pace *p, uint64_t bytes, uint64_t now_ms)
     if (p->ms != 0) {
         per_s = (double)(bytes - p->bytes) * 1000.0 / ms;
         share = ms < PACE_MS ? ms / PACE_MS : 1.0;
-        p->per_s = p->per_s > 0.0 ? p->per_s + share * (per_s - p->per_s)
-                                  : per_s;
+        p->per_s =
+            p->per_s > 0.0 ? p->per_s + share * (per_s - p->per_s) : per_s;
     }
     p->bytes = bytes;
     p->ms = now_ms;

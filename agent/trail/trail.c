@@ -208,13 +208,13 @@ struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
     t->who = xprintf("trail %s", name);
     t->roll_name = xprintf("%s.roll", name);
     if (state >= 0)
-        t->saver = saver_open(loop, t->who, state, t->roll_name, "roll",
-                              &roll_ops, t);
+        t->saver =
+            saver_open(loop, t->who, state, t->roll_name, "roll", &roll_ops, t);
     open_chain(t, state);
     t->watched = xstrdup(t->chain.dir);
     prefix = name_prefix(t->chain.base);
-    t->watch = watch_open(w, t->who, t->chain.dir, prefix, conf->poll, on_hint,
-                          t);
+    t->watch =
+        watch_open(w, t->who, t->chain.dir, prefix, conf->poll, on_hint, t);
     free(prefix);
     return t;
 }

@@ -56,11 +56,12 @@ const struct opt trail_opts[] = {
     OPT_DURATION(struct trail_conf, poll, .def = "1s", .min = 100, .max = 60000,
                  .help = "How often the file is looked at even when the "
                          "kernel says nothing."),
-    OPT_DURATION(struct trail_conf, quiet, .def = "5s", .min = 10, .max = 3600000,
-                 .help = "How long a file that was renamed must not have grown, "
-                         "once the next one holds something, before it is "
-                         "taken to be finished; what kube-apiserver renames "
-                         "is finished at once."),
+    OPT_DURATION(
+        struct trail_conf, quiet, .def = "5s", .min = 10, .max = 3600000,
+        .help = "How long a file that was renamed must not have grown, "
+                "once the next one holds something, before it is "
+                "taken to be finished; what kube-apiserver renames "
+                "is finished at once."),
     OPT_GROUP(struct trail_conf, retention, struct retention_conf,
               retention_opts,
               .help = "What the API server was told to keep; by this we say "

@@ -22,7 +22,8 @@ from typing import Iterable
 
 START = datetime(2026, 11, 23, 17, 0, 0, 123456, tzinfo=timezone.utc)
 HEAD = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1",'
-SEQUENCE = re.compile(rb"e2e-(\d{8})")
+# Not the end of a UUID, which may be ...-8e2e-34152176...
+SEQUENCE = re.compile(rb"(?<![0-9a-f])e2e-(\d{8})(?!\d)")
 # The field an event is filed under; absent or null where the zero time is.
 EVENT_TIME = re.compile(rb'"stageTimestamp":"([^"]+)"')
 

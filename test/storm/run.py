@@ -65,7 +65,6 @@ class Storm:
         path = self.home / "tallyman.yaml"
         path.write_text(as_yaml({
             "state_dir": self.state, "drain_timeout": "500ms",
-            "log_level": "debug",
             "trails": {"audit": {"path": self.home / "log/audit.log",
                                  "poll": "100ms", "quiet": "200ms"}},
             "outputs": {
