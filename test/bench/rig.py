@@ -191,7 +191,7 @@ class Agent:
 
     def counters(self) -> dict:
         """The last counters it printed, of its one lane."""
-        lines = re.findall(r": counters (.*)", self.said())
+        lines = re.findall(r" lane \S+: counters (.*)\n", self.said())
         if not lines:
             raise BenchError("the agent printed no counters")
         return dict(pair.split("=", 1) for pair in lines[-1].split())

@@ -20,8 +20,9 @@ READY = re.compile(r" info agent: tallyman \S+ ready: (\d+) trails?, (\d+) lanes
 # The same, and what it says when a pattern has found more.
 LANES = re.compile(
     r" info agent: (?:tallyman \S+ ready:|now) (\d+) trails?, (\d+) lanes?")
-COUNTERS = re.compile(r" info lane (\S+): counters (.*)")
-TRAIL_COUNTERS = re.compile(r" info trail (\S+): counters (.*)")
+# With the end of the line: half of one may be read while it is written.
+COUNTERS = re.compile(r" info lane (\S+): counters (.*)\n")
+TRAIL_COUNTERS = re.compile(r" info trail (\S+): counters (.*)\n")
 SANITIZER = re.compile(
     r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer|Assertion .* failed")
 

@@ -85,7 +85,7 @@ class Agent:
         )[-1]
         fields = dict(field.split("=") for field in line.split())
         require(fields.pop("balanced") == "yes", f"the books do not balance: {line}")
-        found = {name: int(value) for name, value in fields.items()}
+        found = {n: int(v) for n, v in fields.items() if v.isdigit()}
         require(
             found["read"] == settled(found) + found["in_flight"],
             f"read is not the sum of the others: {line}",
