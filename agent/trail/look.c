@@ -259,14 +259,21 @@ static bool read_dir(struct chain *c, struct listing *list)
     return whole;
 }
 
-/* Whether we hold that inode open: then it can be no other file. */
-static bool is_held(const struct chain *c, const struct stat *st)
+static enum form form_of(const struct entry *e)
 {
-    for (const struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (f->fd >= 0 && identity_has_inode(&f->id, st))
-            return true;
+    return e->sibling.is_gz ? FORM_GZ : FORM_PLAIN;
+}
+
+/* The file whose open descriptor is that inode: while it is open, no other file
+ * can have got it. */
+static struct file *find_held(const struct chain *c, enum form form,
+                              const struct stat *st)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
+            return f;
     }
-    return false;
+    return NULL;
 }
 
 /* What a name held when it was listed, and no other file that has got it since;
@@ -277,7 +284,7 @@ static bool open_entries(const struct chain *c, struct listing *list)
         struct entry *e = &list->at[i];
         struct stat st;
 
-        if (is_held(c, &e->st))
+        if (find_held(c, form_of(e), &e->st) != NULL)
             continue;
         e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (e->fd < 0 && errno == ENOENT)
@@ -312,18 +319,11 @@ static bool read_at_rest(struct chain *c, struct live *l, struct listing *list)
 
 /* ---- what is it? ---- */
 
-static enum form form_of(const struct entry *e)
-{
-    return e->sibling.is_gz ? FORM_GZ : FORM_PLAIN;
-}
-
 static bool has_inode(const struct file *f, enum form form,
                       const struct stat *st)
 {
     const struct name *n = &f->names[form];
 
-    if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
-        return true;
     if (n->path != NULL && n->st.st_dev == st->st_dev &&
         n->st.st_ino == st->st_ino)
         return true;
@@ -339,16 +339,14 @@ static bool same_state(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Whether a file that had that inode is still the one that has it, open at
- * `fd`: while we hold it, it must be. */
+/* Whether a file that had that inode, and does not hold it open, is still the
+ * one that has it: what is open at `fd`, unless that is -1. */
 static bool is_still(const struct file *f, enum form form, const char *path,
                      const struct stat *st, int fd)
 {
     const struct name *n = &f->names[form];
     struct head h;
 
-    if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
-        return true;
     if (n->path != NULL && strcmp(n->path, path) == 0 && same_state(&n->st, st))
         return true;
     if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
@@ -362,6 +360,10 @@ static bool is_still(const struct file *f, enum form form, const char *path,
 static struct file *find_known(const struct chain *c, enum form form,
                                const char *path, const struct stat *st, int fd)
 {
+    struct file *held = find_held(c, form, st);
+
+    if (held != NULL)
+        return held; /* whatever had that inode before it */
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
         if (has_inode(f, form, st) && is_still(f, form, path, st, fd))
             return f;
@@ -744,12 +746,11 @@ static void unsee(struct chain *c)
 static struct file *find_pinned(const struct chain *c, enum form form,
                                 const struct stat *st, int fd)
 {
+    struct file *known = find_known(c, form, "", st, fd);
     struct head h;
 
-    for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (has_inode(f, form, st) && is_still(f, form, "", st, fd))
-            return f;
-    }
+    if (known != NULL)
+        return known;
     if (head_read(fd, form == FORM_GZ, &h, NULL) != 0)
         return NULL;
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
