@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "agent/base/file.h"
+#include "agent/trail/gunzip.h"
+#include "agent/trail/known.h"
+
+struct file *known_held(const struct chain *c, enum form form,
+                        const struct stat *st)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->fd >= 0 && f->form == form && identity_has_inode(&f->id, st))
+            return f;
+    }
+    return NULL;
+}
+
+static bool has_inode(const struct file *f, enum form form,
+                      const struct stat *st)
+{
+    const struct name *n = &f->names[form];
+
+    if (n->path != NULL && n->st.st_dev == st->st_dev &&
+        n->st.st_ino == st->st_ino)
+        return true;
+    return f->fd < 0 && f->loss != LOSS_TRUNCATED &&
+           f->names[FORM_PLAIN].path == NULL &&
+           f->names[FORM_GZ].path == NULL && identity_has_inode(&f->id, st);
+}
+
+static bool same_state(const struct stat *a, const struct stat *b)
+{
+    return same_inode(a, b) && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Whether a file that had that inode, and does not hold it open, is still the
+ * one that has it: what is open at `fd`, unless that is -1. */
+static bool is_still(const struct file *f, enum form form, const char *path,
+                     const struct stat *st, int fd)
+{
+    const struct name *n = &f->names[form];
+    struct head h;
+
+    if (n->path != NULL && strcmp(n->path, path) == 0 && same_state(&n->st, st))
+        return true;
+    if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
+        return true;         /* it cannot be read yet: it has to do */
+    if (f->id.head_len == 0) /* what was empty and was read may be another */
+        return !f->passed && f->loss == LOSS_NONE;
+    return identity_has_head(&f->id, &h);
+}
+
+struct file *known_by_name(const struct chain *c, enum form form,
+                           const char *path, const struct stat *st, int fd)
+{
+    struct file *held = known_held(c, form, st);
+
+    if (held != NULL)
+        return held; /* whatever had that inode before it */
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (has_inode(f, form, st) && is_still(f, form, path, st, fd))
+            return f;
+    }
+    return NULL;
+}
+
+/* The bytes of both before `end`, and the first ones, are the same. */
+static bool same_bytes(int a, int b, uint64_t end)
+{
+    char x[IDENTITY_HEAD_MAX], y[IDENTITY_HEAD_MAX];
+    uint64_t n = end < sizeof(x) ? end : sizeof(x);
+
+    return file_pread(a, x, n, 0) == (ssize_t)n &&
+           file_pread(b, y, n, 0) == (ssize_t)n && memcmp(x, y, n) == 0 &&
+           file_pread(a, x, n, end - n) == (ssize_t)n &&
+           file_pread(b, y, n, end - n) == (ssize_t)n && memcmp(x, y, n) == 0;
+}
+
+/* Whether it is a copy that copytruncate is making, or has made, of the live
+ * file, which has not been cut yet. */
+static bool is_copy_of_live(const struct file *live, int fd)
+{
+    struct stat st;
+
+    return live != NULL && live->fd >= 0 && fstat(fd, &st) == 0 &&
+           st.st_size > 0 && same_bytes(fd, live->fd, (uint64_t)st.st_size);
+}
+
+bool known_is_cut(const struct chain *c, const struct entry *e,
+                  const struct head *h)
+{
+    const struct live_end *end = &c->cut_end;
+    char bytes[IDENTITY_GUARD_MAX];
+    uint32_t isize;
+
+    if (c->cut == NULL || c->cut->fd >= 0)
+        return false;
+    if (c->cut->id.head_len > 0 && !identity_has_head(&c->cut->id, h))
+        return false;
+    if (e->sibling.is_gz)
+        return c->cut->id.head_len > 0 && gunzip_size(e->fd, &isize) &&
+               isize >= (uint32_t)end->at;
+    return end->at > 0 &&
+           file_pread(e->fd, bytes, end->len, end->at - end->len) ==
+               (ssize_t)end->len &&
+           memcmp(bytes, end->bytes, end->len) == 0;
+}
+
+/* Whether it is a mere copy of a file that is there already, made by hand. */
+static bool is_copy_of(const struct file *f, int fd, const struct head *h)
+{
+    const char *path = f->names[FORM_PLAIN].path;
+    struct stat st;
+    bool is_copy;
+    int other;
+
+    if (!f->names[FORM_PLAIN].seen || !identity_has_head(&f->id, h) ||
+        fstat(fd, &st) != 0)
+        return false;
+    other = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (other < 0)
+        return false;
+    is_copy = same_bytes(fd, other, (uint64_t)st.st_size);
+    close(other);
+    return is_copy;
+}
+
+bool known_is_copy(const struct chain *c, const struct file *live,
+                   const struct entry *e, const struct head *h)
+{
+    if (e->sibling.is_gz)
+        return false;
+    if (is_copy_of_live(live, e->fd))
+        return true;
+    for (const struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (is_copy_of(f, e->fd, h))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the sizes allow that it is the text of `f` in another form. */
+static bool has_size_of(const struct file *f, const struct entry *e)
+{
+    uint64_t size = (uint64_t)e->st.st_size;
+    uint32_t isize;
+
+    if (!f->has_text_size || (f->fd < 0 && f->was_live))
+        return true; /* it may have been cut before its size was noted */
+    if (e->sibling.is_gz)
+        return gunzip_size(e->fd, &isize) &&
+               (f->fd >= 0 ? isize == (uint32_t)f->text_size
+                           : isize >= (uint32_t)f->text_size);
+    return f->fd >= 0 ? size == f->text_size : size >= f->text_size;
+}
+
+static void refresh_size(struct file *f)
+{
+    struct stat st;
+
+    if (f->fd < 0 || f->form != FORM_PLAIN || fstat(f->fd, &st) != 0)
+        return;
+    f->text_size = (uint64_t)st.st_size;
+    f->has_text_size = true;
+}
+
+struct file *known_plain_of(const struct chain *c, const struct entry *gz)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->names[FORM_PLAIN].seen && f->sibling.kind == gz->sibling.kind &&
+            strcmp(f->sibling.key, gz->sibling.key) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+struct file *known_by_text(const struct chain *c, const struct file *live,
+                           const struct entry *e, const struct head *h)
+{
+    struct file *found = NULL;
+
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f == live || f->names[form_of(e)].seen ||
+            !identity_has_head(&f->id, h))
+            continue;
+        if (f->sibling.kind == e->sibling.kind &&
+            strcmp(f->sibling.key, e->sibling.key) == 0)
+            return f; /* X.log and X.log.gz */
+        refresh_size(f);
+        if (found == NULL && !f->names[FORM_PLAIN].seen && has_size_of(f, e))
+            found = f;
+    }
+    return found;
+}
+
+struct file *known_by_pin(const struct chain *c, enum form form,
+                          const struct stat *st, int fd)
+{
+    struct file *known = known_by_name(c, form, "", st, fd);
+    struct head h;
+
+    if (known != NULL)
+        return known;
+    if (head_read(fd, form == FORM_GZ, &h, NULL) != 0)
+        return NULL;
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (identity_has_head(&f->id, &h))
+            return f;
+    }
+    return NULL;
+}
