@@ -204,12 +204,19 @@ static struct entry *add_entry(struct roster *r, const char *name,
     return entry;
 }
 
+/* While a lane of it has no place yet, the others' being further on is no
+ * reason to let a file go. */
 static int open_trail(struct roster *r, struct entry *entry,
                       const char *wanted_as, struct err *e)
 {
+    int rc;
+
     entry->trail = trail_open(r->watcher, r->env.loop, r->env.state,
                               entry->name, &entry->conf);
-    return open_lanes(r, entry, wanted_as, e);
+    trail_hold(entry->trail);
+    rc = open_lanes(r, entry, wanted_as, e);
+    trail_release(entry->trail);
+    return rc;
 }
 
 /* ---- patterns ---- */

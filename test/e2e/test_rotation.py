@@ -360,3 +360,30 @@ def test_rotated_files_deleted_after_they_were_opened_are_still_shipped(rig):
         path.unlink()
     rig.bulk.start()
     rig.wait_delivered()
+
+
+def test_a_lane_that_starts_behind_the_others_misses_nothing(rig):
+    """Lanes find their places one after the other. The first is past files that
+    the second has not read, and the oldest of those is gone."""
+    outputs = {"console": rig.console(), "search": rig.search()}
+    rig.bulk.stop()
+    a = rig.start(outputs)
+    rotated = []
+    for _ in range(3):
+        rig.log.append(5)
+        rotated.append(rig.log.rotate())
+    rig.log.append(5)
+
+    def is_ahead() -> bool:
+        lanes = a.counters()
+        return (lanes["audit/console"]["delivered"] == 20
+                and all(c["checkpoints"] > 1 for c in lanes.values()))
+
+    wait_until(is_ahead, "the first is at the end, and both places are saved")
+    a.kill()
+    for name in [rotated[0], *(rig.state / "audit.pins").iterdir()]:
+        name.unlink()
+    rig.bulk.start()
+    rig.start(outputs)
+    rig.wait_gaps("Deleted")
+    rig.wait_delivered(lines=rig.log.lines[5:])
