@@ -192,7 +192,7 @@ bool file_is(const struct file *f, const struct identity *id)
     if (f->id.head_len == id->head_len)
         return memcmp(f->id.head, id->head, SHA256_SIZE) == 0;
     if (f->fd < 0) /* when last seen it may have been shorter */
-        return same_inode && f->was_live && f->id.head_len < id->head_len;
+        return same_inode && f->might_grow && f->id.head_len < id->head_len;
     return head_read(f->fd, f->form == FORM_GZ, &h, NULL) == 0 &&
            identity_has_head(id, &h);
 }
@@ -246,6 +246,7 @@ static void let_go(struct file *f)
     if (f->passed)
         return;
     f->passed = true;
+    f->might_grow = false;
     file_update_head(f); /* by which it is known from now on */
     file_close(f);
     pins_remove(&f->chain->pins, f);
@@ -313,13 +314,7 @@ static bool is_quiet(struct file *f)
     return now_ms - f->grown_ms >= f->chain->quiet_ms;
 }
 
-/*
- * lumberjack closes a file before it renames it, so that one is final at once.
- * Another writer may go on with the file it has: until the next one holds
- * something there is nothing to hurry for, and then the old one has to be quiet
- * for a while.
- */
-static bool is_final(struct file *f)
+bool chain_is_final(struct file *f)
 {
     if (f == f->chain->live || f->next == NULL)
         return false;
@@ -333,7 +328,7 @@ static bool is_final(struct file *f)
 
 struct file *chain_after(const struct file *f)
 {
-    return is_final((struct file *)f) ? f->next : NULL;
+    return chain_is_final((struct file *)f) ? f->next : NULL;
 }
 
 /* ---- lost and cut ---- */

@@ -52,7 +52,7 @@ struct file {
     bool complained;
     bool pinned;
     bool is_bare_pin; /* found by its pin; nothing else is known of it */
-    bool was_live;    /* when the roll was written, before the last stop */
+    bool might_grow;  /* when it was last seen open: its size then is no end */
     bool is_rolled;   /* the roll that was printed last has it */
     bool remembered;  /* the roll on disk has it */
     enum loss loss;
@@ -130,6 +130,13 @@ int64_t file_rotated_ms(const struct file *f);
 /* Of the disk, for a file that is deleted but held. */
 uint64_t file_held_bytes(const struct file *f);
 
+/*
+ * Whether it cannot grow any more. lumberjack closes a file before it renames
+ * it, so that one is final at once. Another writer may go on with the file it
+ * has: until the next one holds something there is nothing to hurry for, and
+ * then the old one has to be quiet for a while.
+ */
+bool chain_is_final(struct file *f);
 struct file *chain_after(const struct file *f);
 /* Lets go what every reader is past. */
 void chain_drop_passed(struct chain *c);

@@ -148,7 +148,7 @@ static bool has_size_of(const struct file *f, const struct entry *e)
     uint64_t size = (uint64_t)e->st.st_size;
     uint32_t isize;
 
-    if (!f->has_text_size || (f->fd < 0 && f->was_live))
+    if (!f->has_text_size || (f->fd < 0 && f->might_grow))
         return true; /* it may have been cut before its size was noted */
     if (e->sibling.is_gz)
         return gunzip_size(e->fd, &isize) &&

@@ -227,8 +227,8 @@ static void end_scan(struct chain *c)
         file_update_head(f);
         note_lost(c, f);
         c->is_unsettled |= f->fd < 0 && !f->passed && f->loss == LOSS_NONE;
-        if (f != c->live && f->fd >= 0 && f->is_named)
-            f->was_live = false; /* it has been rotated since */
+        if (f->fd >= 0)
+            f->might_grow = !chain_is_final(f);
         if (f != c->live && !f->passed)
             pins_add(&c->pins, f);
     }

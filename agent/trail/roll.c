@@ -11,11 +11,13 @@
 
 #define TITLE "tallyman roll 1"
 
-static const char *state_of(const struct file *f)
+static const char *state_of(struct file *f)
 {
     if (f->passed)
         return "read";
-    return f == f->chain->live || f->was_live ? "live" : "rotated";
+    if (f->fd >= 0)
+        f->might_grow = !chain_is_final(f);
+    return f == f->chain->live || f->might_grow ? "live" : "rotated";
 }
 
 void roll_print(struct chain *c, struct buf *out)
@@ -87,7 +89,7 @@ static bool parse_file(struct chain *c, const char *text)
     f->entered_us = clock_parse(entered);
     f->path = xstrdup(text);
     f->passed = span_is(state, "read");
-    f->was_live = span_is(state, "live");
+    f->might_grow = span_is(state, "live");
     f->remembered = true;
     return parse_size(f, size);
 }

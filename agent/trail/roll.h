@@ -8,7 +8,9 @@
  *   ...                                               oldest first
  *   sum <sha256 of all lines above>
  *
- * Files of which nothing is known but an inode are left out.
+ * "live": it might grow, as what was renamed just now does while its writer has
+ * it open; its size then is no end. Files of which nothing is known but an inode
+ * are left out.
  *
  * Names alone do not tell the order in which files were written, for a clock
  * may have been set back; nor which of them are gone.

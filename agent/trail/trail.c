@@ -304,7 +304,7 @@ struct file *trail_add_lost(struct trail *t, const struct identity *id,
     f->id = *id;
     f->path = xstrndup(path.at, path.len);
     f->loss = LOSS_DELETED;
-    f->was_live = true;
+    f->might_grow = true;
     return f;
 }
 
@@ -351,7 +351,7 @@ bool file_is_open(const struct file *f)
 
 bool trail_is_nothing_lost(struct file *f, uint64_t offset)
 {
-    return f->loss == LOSS_DELETED && !f->was_live && f->has_text_size &&
+    return f->loss == LOSS_DELETED && !f->might_grow && f->has_text_size &&
            offset >= f->text_size && f->next != NULL && f->next->remembered;
 }
 

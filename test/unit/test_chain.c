@@ -604,6 +604,25 @@ TEST(what_came_between_may_be_lost_as_well)
     logs_stop();
 }
 
+TEST(what_its_writer_still_had_open_may_have_grown_before_it_was_deleted)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_move("audit.log", "audit.log.1");
+    logs_add("audit.log", "3\n");
+    logs_look();
+    logs_run_until_remembered();
+    logs_stop();
+    logs_add("audit.log.1", "2\n");
+    logs_delete_pins();
+    logs_delete("audit.log.1");
+    logs_start();
+    EQ_STR("gap:deleted|3|", logs_rest());
+    logs_stop();
+}
+
 /* The oldest is deleted, and the new live file gets its inode. */
 TEST(an_inode_that_is_used_again_is_another_file)
 {
