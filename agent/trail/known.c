@@ -39,14 +39,16 @@ static bool same_state(const struct stat *a, const struct stat *b)
 /* Whether a file that had that inode, and does not hold it open, is still the
  * one that has it: what is open at `fd`, unless that is -1. */
 static bool is_still(const struct file *f, enum form form, const char *path,
-                     const struct stat *st, int fd)
+                     const struct stat *st, int fd, const struct head *seen)
 {
     const struct name *n = &f->names[form];
     struct head h;
 
     if (n->path != NULL && strcmp(n->path, path) == 0 && same_state(&n->st, st))
         return true;
-    if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
+    if (seen != NULL)
+        h = *seen;
+    else if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
         return true;         /* it cannot be read yet: it has to do */
     if (f->id.head_len == 0) /* what was empty and was read may be another */
         return !f->passed && f->loss == LOSS_NONE;
@@ -54,14 +56,15 @@ static bool is_still(const struct file *f, enum form form, const char *path,
 }
 
 struct file *known_by_name(const struct chain *c, enum form form,
-                           const char *path, const struct stat *st, int fd)
+                           const char *path, const struct stat *st, int fd,
+                           const struct head *seen)
 {
     struct file *held = known_held(c, form, st);
 
     if (held != NULL)
         return held; /* whatever had that inode before it */
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (has_inode(f, form, st) && is_still(f, form, path, st, fd))
+        if (has_inode(f, form, st) && is_still(f, form, path, st, fd, seen))
             return f;
     }
     return NULL;
@@ -199,7 +202,7 @@ struct file *known_by_text(const struct chain *c, const struct file *live,
 struct file *known_by_pin(const struct chain *c, enum form form,
                           const struct stat *st, int fd)
 {
-    struct file *known = known_by_name(c, form, "", st, fd);
+    struct file *known = known_by_name(c, form, "", st, fd, NULL);
     struct head h;
 
     if (known != NULL)

@@ -15,9 +15,11 @@
  * can have got it. NULL where there is none. */
 struct file *known_held(const struct chain *c, enum form form,
                         const struct stat *st);
-/* The one that has that name; `fd` is it, open, unless -1. NULL: none. */
+/* The one that has that name; `fd` is it, open, unless -1; `seen` its head,
+ * where that was read before, else NULL. NULL: none. */
 struct file *known_by_name(const struct chain *c, enum form form,
-                           const char *path, const struct stat *st, int fd);
+                           const char *path, const struct stat *st, int fd,
+                           const struct head *seen);
 /* The one whose plain form has the name of that .gz without its ending. */
 struct file *known_plain_of(const struct chain *c, const struct entry *gz);
 /* One that has the same text as `e`, and no form of that kind at present. */

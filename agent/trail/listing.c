@@ -115,18 +115,30 @@ static struct live live_now(struct chain *c)
     l.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (l.fd >= 0 && fstat(l.fd, &l.st) != 0)
         l.is_there = false;
+    l.has_head = l.fd >= 0 && head_read(l.fd, false, &l.head, NULL) == 0;
     return l;
 }
 
-/* Whether the path still names that file. */
+/* What copytruncate cut meanwhile may have a copy that was not listed yet. */
+static bool was_cut(const struct live *l, const struct stat *now)
+{
+    struct head h;
+
+    if (now->st_size < l->st.st_size)
+        return true;
+    return l->has_head && head_read(l->fd, false, &h, NULL) == 0 &&
+           (h.len < l->head.len ||
+            memcmp(h.bytes, l->head.bytes, l->head.len) != 0);
+}
+
+/* Whether the path still names that file, and as it was. */
 static bool live_is(const struct chain *c, const struct live *l)
 {
     struct stat st;
 
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
         return !l->is_there;
-    return l->is_there && st.st_dev == l->st.st_dev &&
-           st.st_ino == l->st.st_ino;
+    return l->is_there && same_inode(&st, &l->st) && !was_cut(l, &st);
 }
 
 /* Remembers the state of the directory that is about to be read; false where it

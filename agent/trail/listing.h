@@ -24,6 +24,8 @@ struct live {
     bool is_there;
     struct stat st;
     int fd;
+    bool has_head;
+    struct head head; /* as it was while the directory was read */
 };
 
 struct listing {
@@ -34,7 +36,7 @@ struct listing {
 
 /*
  * Reads the directory at a moment when nothing was rotated: the path names the
- * same file before and after. Else a file could be seen while one that was
+ * same file before and after, and it has not been cut. Else a file could be seen while one that was
  * written before it is missed, and the chain would be out of order for good.
  * Where there is no live file, nothing later than a missed one can be seen.
  * False where there was no such moment: then there is nothing to free.

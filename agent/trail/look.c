@@ -108,7 +108,7 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
 
 static void see_known(struct chain *c, struct entry *e)
 {
-    struct file *f = known_by_name(c, form_of(e), e->path, &e->st, e->fd);
+    struct file *f = known_by_name(c, form_of(e), e->path, &e->st, e->fd, NULL);
 
     if (f == NULL)
         return;
@@ -121,8 +121,10 @@ static void see_known(struct chain *c, struct entry *e)
 
 static struct file *known_live(const struct chain *c, const struct live *l)
 {
-    return l->is_there ? known_by_name(c, FORM_PLAIN, c->path, &l->st, l->fd)
-                       : NULL;
+    if (!l->is_there)
+        return NULL;
+    return known_by_name(c, FORM_PLAIN, c->path, &l->st, l->fd,
+                         l->has_head ? &l->head : NULL);
 }
 
 /* What the path names goes to the end of the chain. */

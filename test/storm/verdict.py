@@ -17,8 +17,9 @@ from ledger import Ledger, LogFile
 
 GAP = re.compile(rb'"kind":"Gap"')
 REASONS = ("Deleted", "Truncated", "Hole", "Damaged", "GivenUp")
-# The reasons of gaps that stand for files which the storm has deleted.
-OF_DELETION = ("Deleted", "GivenUp")
+# The reasons of gaps that stand for files which the storm has deleted; what was
+# deleted may have been the copy of a log that was cut while nobody looked.
+OF_DELETION = ("Deleted", "GivenUp", "Truncated")
 
 
 def moment(text: str | None) -> float | None:
