@@ -113,17 +113,19 @@ void file_update_head(struct file *f)
         chain_changed(f->chain, true);
 }
 
+/* A .gz tells the last 32 bits only, and it may have grown since we knew. */
 static void note_size(struct file *f, const struct stat *st)
 {
+    uint64_t known = f->has_text_size ? f->text_size : 0;
     uint32_t isize;
 
-    if (f->form == FORM_PLAIN) {
+    if (f->form == FORM_PLAIN)
         f->text_size = (uint64_t)st->st_size;
-        f->has_text_size = true;
-    } else if (!f->has_text_size && gunzip_size(f->fd, &isize)) {
-        f->text_size = isize;
-        f->has_text_size = true;
-    }
+    else if (gunzip_size(f->fd, &isize) && isize >= (uint32_t)known)
+        f->text_size = known + (isize - (uint32_t)known);
+    else
+        return;
+    f->has_text_size = true;
 }
 
 void file_take_fd(struct file *f, enum form form, int fd)

@@ -352,7 +352,7 @@ bool file_is_open(const struct file *f)
 bool trail_is_nothing_lost(struct file *f, uint64_t offset)
 {
     return f->loss == LOSS_DELETED && !f->might_grow && f->has_text_size &&
-           offset >= f->text_size && f->next != NULL && f->next->remembered;
+           offset == f->text_size && f->next != NULL && f->next->remembered;
 }
 
 bool file_is_remembered(const struct file *f)

@@ -623,6 +623,29 @@ TEST(what_its_writer_still_had_open_may_have_grown_before_it_was_deleted)
     logs_stop();
 }
 
+TEST(what_was_compressed_had_grown_since_its_size_was_noted)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_run_until_remembered();
+    logs_stop();
+    logs_add("audit.log", "2\n3\n");
+    logs_zip("audit.log", T1 ".gz");
+    logs_delete("audit.log");
+    logs_add("audit.log", "4\n");
+    logs_start();
+    logs_run_until_remembered();
+    EQ_STR("2|", logs_read(1));
+    logs_stop();
+    logs_delete_pins();
+    logs_delete(T1 ".gz");
+    logs_start();
+    EQ_STR("gap:deleted 2|4|", logs_rest());
+    logs_stop();
+}
+
 /* The oldest is deleted, and the new live file gets its inode. */
 TEST(an_inode_that_is_used_again_is_another_file)
 {
