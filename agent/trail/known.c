@@ -154,10 +154,14 @@ static bool has_size_of(const struct file *f, const struct entry *e)
     if (!f->has_text_size || (f->fd < 0 && f->might_grow))
         return true; /* it may have been cut before its size was noted */
     if (e->sibling.is_gz)
-        return gunzip_size(e->fd, &isize) &&
-               (f->fd >= 0 ? isize == (uint32_t)f->text_size
-                           : isize >= (uint32_t)f->text_size);
-    return f->fd >= 0 ? size == f->text_size : size >= f->text_size;
+        return gunzip_size(e->fd, &isize) && isize == (uint32_t)f->text_size;
+    return size == f->text_size;
+}
+
+/* Half a first line, all that some files hold, begins like many another one. */
+static bool tells_more(const struct file *f, const struct file *other)
+{
+    return other == NULL || f->id.head_len > other->id.head_len;
 }
 
 static void refresh_size(struct file *f)
@@ -193,7 +197,8 @@ struct file *known_by_text(const struct chain *c, const struct file *live,
             strcmp(f->sibling.key, e->sibling.key) == 0)
             return f; /* X.log and X.log.gz */
         refresh_size(f);
-        if (found == NULL && !f->names[FORM_PLAIN].seen && has_size_of(f, e))
+        if (!f->names[FORM_PLAIN].seen && has_size_of(f, e) &&
+            tells_more(f, found))
             found = f;
     }
     return found;
@@ -210,8 +215,8 @@ struct file *known_by_pin(const struct chain *c, enum form form,
     if (head_read(fd, form == FORM_GZ, &h, NULL) != 0)
         return NULL;
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (identity_has_head(&f->id, &h))
-            return f;
+        if (identity_has_head(&f->id, &h) && tells_more(f, known))
+            known = f;
     }
-    return NULL;
+    return known;
 }

@@ -14,8 +14,9 @@
 #include "agent/base/log.h"
 #include "agent/trail/known.h"
 
-/* A .gz that nothing can be made of may still be in the making for so long. */
-#define GZ_YOUNG_MS 5000
+/* A file that is empty, or a .gz that nothing can be made of, may still be in
+ * the making for so long. */
+#define YOUNG_MS 5000
 
 static void adopt(struct chain *c, struct file *f, struct entry *e)
 {
@@ -57,11 +58,10 @@ static bool is_premature(const struct chain *c, const struct entry *e,
 {
     int64_t age_ms = clock_wall_us() / 1000 - e->st.st_mtim.tv_sec * 1000;
 
-    if (h->len > 0)
+    if (h->len > 0 ||
+        (!e->sibling.is_gz && (!c->was_scanned || e->st.st_size > 0)))
         return false;
-    if (!e->sibling.is_gz)
-        return c->was_scanned && e->st.st_size == 0;
-    return age_ms > -GZ_YOUNG_MS && age_ms < GZ_YOUNG_MS;
+    return age_ms > -YOUNG_MS && age_ms < YOUNG_MS;
 }
 
 /* A name that no known file has. `live` is the file that the path names now, if

@@ -303,6 +303,25 @@ TEST(a_log_that_was_cut_and_grew_past_our_place_is_noticed)
     logs_stop();
 }
 
+TEST(a_copy_is_not_taken_for_a_file_that_held_half_its_first_line)
+{
+    logs_prepare();
+    logs_add(T1, "line");
+    logs_zip(T1, T1 ".gz");
+    logs_delete(T1);
+    logs_add("audit.log", "lineage\n2\n");
+    logs_start();
+    EQ_STR("torn:line|lineage|", logs_read(2));
+    logs_run_until_remembered();
+    logs_stop();
+    logs_copy("audit.log", T3);
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    logs_start();
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_log_that_was_cut_twice_has_two_copies)
 {
     logs_prepare();
