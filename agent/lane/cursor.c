@@ -48,6 +48,7 @@ void cursor_seek(struct cursor *c, struct file *f, uint64_t offset,
     struct file *old = c->file;
 
     c->file = file_ref(f);
+    c->known = trail_last_number(c->trail);
     c->offset = offset;
     empty_buffer(c);
     reader_seek(&c->reader, f, offset, guard);
@@ -364,8 +365,24 @@ static enum cursor_what at_nothing(struct cursor *c)
     return CURSOR_END;
 }
 
+/*
+ * The first bytes of a file may stand there because it was copied and cut
+ * meanwhile, maybe more than once, when nothing of it had been read: then the
+ * copies come before it.
+ */
+static void turn_back(struct cursor *c)
+{
+    struct file *missed;
+
+    trail_look_closely(c->trail);
+    missed = trail_missed(c->trail, c->file, c->known);
+    if (missed != NULL)
+        cursor_seek(c, missed, 0, NULL);
+}
+
 enum cursor_what cursor_next(struct cursor *c, struct line *line)
 {
+    bool is_first = c->file != NULL && c->reader.at == 0;
     enum cursor_what what;
 
     if (c->file == NULL) {
@@ -379,6 +396,9 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
         return what;
     switch (read_piece(c)) {
     case READER_BYTES:
+        if (is_first)
+            turn_back(c);
+        return CURSOR_MORE;
     case READER_MORE:
         return CURSOR_MORE;
     case READER_END:

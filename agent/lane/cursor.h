@@ -45,6 +45,7 @@ struct cursor {
     struct trail *trail;
     const char *who;
     struct file *file;    /* NULL while there is none */
+    uint64_t known;       /* number of the trail's last file as it came there */
     struct reader reader; /* of the file; reads at offset + end - begin */
     bool holds;           /* the whole trail, for it has no place yet */
     uint64_t offset;      /* of `begin` */

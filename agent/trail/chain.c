@@ -33,6 +33,7 @@ struct file *chain_add(struct chain *c, struct file *next)
     f->chain = c;
     f->fd = -1;
     f->entered_us = clock_wall_us();
+    f->number = ++c->number;
     insert(c, f, next);
     return f;
 }

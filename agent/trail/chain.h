@@ -36,6 +36,7 @@ struct file {
     struct chain *chain;
     struct file *next; /* written after this one */
     char *path;        /* its present one, or the last it had */
+    uint64_t number;   /* in the order in which files came into the chain */
     struct name names[NFORMS];
     int64_t entered_us; /* when it came into the chain, by the wall clock */
     struct identity id; /* of what is open, or was; zeros: never seen */
@@ -79,6 +80,7 @@ struct chain {
     char *base; /* the live file's name there */
     struct pins pins;
     struct file *oldest;
+    uint64_t number; /* of the file that came last */
     struct file *live; /* what the path names now, or NULL */
     struct live_end live_end;
     struct file *cut; /* whose copy has to be looked for, or NULL */

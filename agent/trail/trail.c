@@ -308,6 +308,21 @@ struct file *trail_add_lost(struct trail *t, const struct identity *id,
     return f;
 }
 
+uint64_t trail_last_number(const struct trail *t)
+{
+    return t->chain.number;
+}
+
+struct file *trail_missed(const struct trail *t, const struct file *f,
+                          uint64_t since)
+{
+    for (struct file *g = t->chain.oldest; g != NULL && g != f; g = g->next) {
+        if (g->number > since)
+            return g;
+    }
+    return NULL;
+}
+
 struct file *trail_after(const struct file *f)
 {
     return chain_after(f);

@@ -343,6 +343,22 @@ TEST(a_log_that_was_cut_twice_has_two_copies)
     logs_stop();
 }
 
+TEST(what_was_written_copied_and_cut_since_an_empty_log_was_seen_is_read_first)
+{
+    logs_prepare();
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("", logs_rest());
+    logs_add("audit.log", "1\nhalf");
+    logs_copy("audit.log", T1);
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "2\n");
+    EQ_STR("1|torn:half|2|", logs_rest());
+    logs_add("audit.log", "3\n");
+    EQ_STR("3|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_log_that_was_cut_while_nobody_looked_is_read_in_its_copy)
 {
     logs_prepare();
