@@ -66,11 +66,11 @@ void gap_print(const struct gap_record *g, struct buf *out, struct event *ev)
     add_text(out, "reason", gap_reason(g->gap));
     buf_printf(out, ",\"head\":\"%.32s\",\"offset\":%" PRIu64, head, g->offset);
     add_time(out, "after", g->after_us);
+    add_time(out, "before", g->before_us);
     identity = out->len;
     add_text(out, "file", file_path(g->file));
     if (g->gap->has_bytes)
         buf_printf(out, ",\"bytes\":%" PRIu64, g->gap->bytes);
-    add_time(out, "before", g->before_us);
     add_text(out, "message", kinds[g->gap->loss].message);
     buf_add(out, "}", 1);
     *ev = (struct event){

@@ -5,13 +5,15 @@
  *
  *   {"kind":"Gap","apiVersion":"tallyman/v1","level":"Gap","trail":"audit",
  *    "reason":"Deleted","head":"1f00...","offset":73441,
- *    "after":"2026-11-23T02:13:07.104211Z","file":"/var/log/audit-....log",
- *    "bytes":104857,"before":"2026-11-23T02:19:55.900112Z","message":"..."}
+ *    "after":"2026-11-23T02:13:07.104211Z",
+ *    "before":"2026-11-23T02:19:55.900112Z","file":"/var/log/audit-....log",
+ *    "bytes":104857,"message":"..."}
  *
  * after, before: times of the events on either side of it; bytes: of the log.
  * Each is left out where nobody knows. What comes before "file" is the same
  * however often the loss is found, and so is the id that is made of it: an
- * index holds it once.
+ * index holds it once. Where more has been deleted when it is found again, it
+ * has another end, and so it is another record.
  */
 #ifndef TALLYMAN_GAP_H
 #define TALLYMAN_GAP_H

@@ -53,7 +53,8 @@ def read_gap(data: bytes) -> Gap | str:
             return f"reason {g['reason']!r}"
         if not isinstance(g["message"], str) or not isinstance(g.get("bytes", 0), int):
             return "message or bytes"
-        key = (g["trail"], g.get("head", g["file"]), g["offset"], g["reason"])
+        key = (g["trail"], g.get("head", g["file"]), g["offset"], g["reason"],
+               g.get("before"))
         after, before = moment(g.get("after")), moment(g.get("before"))
     except (ValueError, KeyError, TypeError) as e:
         return f"{type(e).__name__}: {e}"
