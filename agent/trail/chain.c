@@ -135,6 +135,9 @@ void file_take_fd(struct file *f, enum form form, int fd)
     f->fd = fd;
     f->form = form;
     f->loss = LOSS_NONE;
+    if (f->complained)
+        log_info(f->chain->who, "%s can be read again", f->path);
+    f->complained = false;
     if (fstat(fd, &st) != 0)
         return;
     note_size(f, &st);
@@ -171,8 +174,6 @@ void file_open(struct file *f)
         else if (n->path != NULL && errno != ENOENT)
             why = errno;
     }
-    if (f->fd >= 0 && f->complained)
-        log_info(f->chain->who, "%s can be read again", f->path);
     if (f->fd < 0 && why != ENOENT && !f->complained)
         log_error(f->chain->who,
                   "cannot open %s: %s; waiting, nothing is skipped", f->path,
