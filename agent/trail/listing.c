@@ -165,13 +165,14 @@ static bool has_changed(int dir, const struct stat *before)
 static bool without_listing(struct chain *c)
 {
     bool forbidden = errno == EACCES;
+    bool is_to_come = errno == ENOENT && c->live == NULL;
 
-    if (!c->dir_complained && errno != ENOENT)
+    if (!c->dir_complained && !is_to_come)
         log_error(c->who,
                   "cannot list %s: %s; rotated files are not found until it "
                   "can be",
                   c->dir, strerror(errno));
-    c->dir_complained |= errno != ENOENT;
+    c->dir_complained |= !is_to_come;
     c->dir_mtime = (struct timespec){ 0 };
     c->is_blind = true;
     return forbidden;
