@@ -14,7 +14,7 @@ import socket
 import pytest
 
 from auditlog import AuditLog, gzip_file
-from checks import assert_gap, assert_quarantined
+from checks import assert_gap
 from test_bad_input import DAMAGE
 from test_compressed import fill, make_old, ship_some
 from test_copytruncate import small
@@ -44,7 +44,7 @@ def wait_in_any_order(rig) -> None:
                "the file output has every line once", context=rig.logs_tail)
 
 
-# -- siblings that cannot be read --------------------------------------------------------
+# -- siblings that cannot be read ------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["plain", "gz"])
@@ -92,7 +92,7 @@ def test_an_unreadable_sibling_that_is_deleted_is_a_gap(rig, plain_user):
     wait_both(rig, gaps_apart=True)
 
 
-# -- siblings that are no files ----------------------------------------------------------
+# -- siblings that are no files --------------------------------------------------------
 
 
 def make_strange(path, kind: str) -> None:
@@ -157,7 +157,7 @@ def test_the_live_file_is_no_file(rig, kind):
     assert a.log().count("cannot read") == 1
 
 
-# -- names that do not tell the order ----------------------------------------------------
+# -- names that do not tell the order --------------------------------------------------
 
 
 BACKWARDS = [f"2026-11-24T{h:02d}-00-00.000" for h in (9, 8, 10, 7, 3)]
@@ -266,7 +266,7 @@ def test_two_siblings_of_one_time(rig, names, when):
     restart_reads(rig, a, 0)
 
 
-# -- files with little in them -----------------------------------------------------------
+# -- files with little in them ---------------------------------------------------------
 
 
 def test_nothing_but_empty_files(rig):
@@ -354,7 +354,7 @@ def test_half_a_line_in_a_renamed_file_whose_writer_goes_on(rig):
     assert a.dead("archive") == a.dead("search") == []
 
 
-# -- a state directory that remembers other files ------------------------------------------
+# -- a state directory that remembers other files --------------------------------------
 
 
 def replace_all(rig) -> list[bytes]:

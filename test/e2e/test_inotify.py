@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent import TRAIL_COUNTERS, parse_pairs
-from conftest import give
-from test_places import DEAF, QUICK, new_log, wait_both
+from test_places import DEAF, QUICK, new_log, start_as, wait_both
 from test_rotation import wait_stopped
 from wait import SCALE, wait_until
 
@@ -107,7 +106,7 @@ def test_overflows_while_an_output_is_down(rig):
     rig.wait_delivered()
 
 
-# -- no watches --------------------------------------------------------------------------
+# -- no watches ------------------------------------------------------------------------
 
 
 def set_limit(a, what: str, value: int) -> None:
@@ -197,11 +196,8 @@ def test_a_directory_that_may_not_be_watched(rig, plain_user):
     """One may go into it, and read the live file, but not list it."""
     rig.log.append(10)
     rig.log_path.chmod(0o644)
-    rig.log_dir.chmod(0o711)
-    for path in (rig.state, rig.home / "out"):
-        give(path, plain_user)
-    rig.archive = rig.home / "out" / "archive.log"
-    a = rig.start(trail=QUICK, uid=plain_user)
+    rig.log_dir.chmod(0o311)
+    a = start_as(rig, plain_user, trail=QUICK)
     a.wait_log(rf"warn trail audit: cannot watch {rig.log_dir}: Permission denied; it "
                "is looked at every 100 ms")
     a.wait_log(rf"error trail audit: cannot list {rig.log_dir}: Permission denied; "
@@ -218,7 +214,7 @@ def test_a_directory_that_may_not_be_watched(rig, plain_user):
     assert a.trail_counters()["inotify"] == "yes"
 
 
-# -- how long it takes -------------------------------------------------------------------
+# -- how long it takes -----------------------------------------------------------------
 
 
 def seconds_to_arrive(rig) -> float:
