@@ -138,6 +138,9 @@ void file_take_fd(struct file *f, enum form form, int fd)
     f->fd = fd;
     f->form = form;
     f->loss = LOSS_NONE;
+    if (f->complained)
+        log_info(f->chain->who, "%s can be read again", f->path);
+    f->complained = false;
     if (fstat(fd, &st) != 0)
         return;
     note_size(f, &st);
@@ -174,8 +177,6 @@ void file_open(struct file *f)
         else if (n->path != NULL && errno != ENOENT)
             why = errno;
     }
-    if (f->fd >= 0 && f->complained)
-        log_info(f->chain->who, "%s can be read again", f->path);
     if (f->fd < 0 && why != ENOENT && !f->complained)
         log_error(f->chain->who,
                   "cannot open %s: %s; waiting, nothing is skipped", f->path,
@@ -426,7 +427,8 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
     c->cut_end = c->live_end;
     if (at >= c->cut_end.at || end_holds(f, &c->cut_end))
         set_end(&c->cut_end, at, before); /* else it is of the new text */
-    f->text_size = c->cut_end.at; /* not that of what stands there now */
+    f->text_size = c->cut_end.at; /* not that of what stands there now, and */
+    f->might_grow = true;         /* as much as anybody saw of it */
     f->is_copy = true;
     go_on_anew(c, f);
     c->cut = f;

@@ -80,7 +80,7 @@ struct chain {
     char *base; /* the live file's name there */
     struct pins pins;
     struct file *oldest;
-    uint64_t number; /* of the file that came last */
+    uint64_t number;   /* of the file that came last */
     struct file *live; /* what the path names now, or NULL */
     struct live_end live_end;
     struct file *cut; /* whose copy has to be looked for, or NULL */

@@ -58,10 +58,13 @@ static int by_age(const void *a, const void *b)
 /* No file of events: said once, and passed over. */
 static void tell_strange(struct chain *c, const char *name, mode_t mode)
 {
+    const char *what = S_ISDIR(mode)   ? "a directory"
+                       : S_ISLNK(mode) ? "a link to nothing"
+                                       : "not a regular file";
+
     if (!c->strange_complained)
         log_warn(c->who, "%s/%s is %s and no rotated file; it is passed over",
-                 c->dir, name,
-                 S_ISDIR(mode) ? "a directory" : "not a regular file");
+                 c->dir, name, what);
     c->strange_complained = true;
 }
 
@@ -75,8 +78,10 @@ static void list_name(struct chain *c, int dir, const char *name,
     if (sib.kind == SIBLING_NONE)
         return;
     if (fstatat(dir, name, &st, 0) != 0) {
-        /* Renamed or deleted since it was listed, or a link to nowhere. */
-        c->missed |= fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0;
+        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            c->missed = true; /* renamed or deleted since it was listed */
+        else if (S_ISLNK(st.st_mode))
+            tell_strange(c, name, st.st_mode);
         return;
     }
     if (!S_ISREG(st.st_mode)) {
@@ -177,13 +182,14 @@ static bool has_changed(int dir, const struct stat *before)
 static bool without_listing(struct chain *c)
 {
     bool forbidden = errno == EACCES;
+    bool is_to_come = errno == ENOENT && c->oldest == NULL;
 
-    if (!c->dir_complained && errno != ENOENT)
+    if (!c->dir_complained && !is_to_come)
         log_error(c->who,
                   "cannot list %s: %s; rotated files are not found until it "
                   "can be",
                   c->dir, strerror(errno));
-    c->dir_complained |= errno != ENOENT;
+    c->dir_complained |= !is_to_come;
     c->dir_mtime = (struct timespec){ 0 };
     c->is_blind = true;
     return forbidden;

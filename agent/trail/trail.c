@@ -305,6 +305,7 @@ struct file *trail_add_lost(struct trail *t, const struct identity *id,
     f->path = xstrndup(path.at, path.len);
     f->loss = LOSS_DELETED;
     f->might_grow = true;
+    chain_changed(&t->chain, true); /* the roll that is on its way lacks it */
     return f;
 }
 

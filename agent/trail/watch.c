@@ -213,7 +213,7 @@ static void note(struct watcher *wr, const struct inotify_event *ev)
             w->bytes = true;
         if (ev->mask & ~(uint32_t)BYTES)
             names_changed(w);
-        if (ev->mask & LEFT)
+        if (ev->mask & (LEFT | IN_Q_OVERFLOW)) /* for all we know */
             w->left = true;
         if (ev->mask & IN_IGNORED)
             w->wd = -1;

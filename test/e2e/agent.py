@@ -88,6 +88,7 @@ class Agent:
         self.env = env
         self.uid = uid
         self.args = args
+        self.wrapper: list[str] = []    # a command that runs it, as the same process
         self.stdout: Any = subprocess.DEVNULL
         self.stderr_path = home / f"{config.stem}.stderr"
         self.stderr_path.touch()
@@ -107,7 +108,7 @@ class Agent:
                 "setpriv", f"--reuid={self.uid}", f"--regid={self.uid}",
                 "--clear-groups", "--"]
             self.process = subprocess.Popen(
-                [*as_user, str(PROGRAM), "run", "-c", str(self.config), *self.args],
+                [*as_user, *self.wrapper, str(PROGRAM), "run", "-c", str(self.config), *self.args],
                 stdin=subprocess.DEVNULL, stdout=self.stdout, stderr=err,
                 env=None if self.env is None else os.environ | self.env)
         return self

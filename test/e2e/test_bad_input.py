@@ -312,6 +312,7 @@ def test_invalid_utf8_in_a_body_is_not_lost(rig):
 
 def test_a_line_of_100_mib_is_quarantined_and_the_file_goes_on(rig):
     rig.log.append(5)
+    at = rig.log_path.stat().st_size
     size = 100 * 1024 * 1024
     huge = b'{"kind":"Event","level":"Metadata","x":"' + b"y" * size + b'"}'
     rig.log.write(huge + b"\n")
@@ -323,6 +324,7 @@ def test_a_line_of_100_mib_is_quarantined_and_the_file_goes_on(rig):
         wait_until(lambda: a.dead(output), "a dead letter", context=a.log)
         [letter] = a.dead(output)
         assert letter["kind"] == "quarantined"
+        assert (letter["file"], letter["offset"]) == (str(rig.log_path), at)
         assert letter["length"] == len(huge)
         assert letter["sha256"] == hashlib.sha256(huge).hexdigest()
         kept = letter["line"].encode()
@@ -342,10 +344,34 @@ def test_a_line_of_100_mib_is_shipped_where_max_line_allows_it(rig):
     rig.wait_delivered(deadline=90)
 
 
-def rss_mib(a) -> float:
+def test_a_line_of_22_mb_at_level_metadata_passes_whole(rig):
+    """With the defaults: it is larger than any batch, and than all the memory that
+    batches may have; then it goes alone. VmHWM, the peak of RSS, was 95 MiB: two
+    lanes, each with what it reads and what it sends."""
+    rig.log.append(5)
+    size = 22_000_000
+    while b'"level":"Metadata"' not in (short := rig.log.make()):
+        pass
+    key = b'"userAgent":"'
+    line = short.replace(key, key + b"x" * (size - len(short)), 1)
+    assert len(line) == size
+    rig.log.write(line + b"\n")
+    rig.log.lines.append(line)
+    rig.log.append(5)
+    a = rig.start()
+    rig.wait_archived()
+    rig.wait_delivered()
+    assert a.dead("search") == a.dead("archive") == []
+    rig.wait_settled(a, read=11)
+    if b"__asan_init" not in PROGRAM.read_bytes():
+        assert rss_mib(a, "VmHWM") < 128
+        wait_until(lambda: rss_mib(a) < 40, "the memory is given back")
+
+
+def rss_mib(a, which: str = "VmRSS") -> float:
     with open(f"/proc/{a.process.pid}/status") as f:
         text = f.read()
-    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
+    return int(re.search(rf"{which}:\s+(\d+)", text)[1]) / 1024
 
 
 @pytest.mark.parametrize("where", ["start", "between", "large"])
