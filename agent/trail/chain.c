@@ -437,6 +437,15 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
         chain_look(c);
 }
 
+/* As far as its head was known it is still the same. */
+static bool head_holds(const struct file *f)
+{
+    struct head h;
+
+    return f->id.head_len == 0 || head_read(f->fd, false, &h, NULL) != 0 ||
+           identity_has_head(&f->id, &h);
+}
+
 bool chain_check_live(struct chain *c)
 {
     struct live_end *end = &c->live_end, now = { 0 };
@@ -446,7 +455,7 @@ bool chain_check_live(struct chain *c)
 
     if (f == NULL || f->fd < 0 || fstat(f->fd, &st) != 0)
         return false;
-    if (!end_holds(f, end)) {
+    if (!end_holds(f, end) || !head_holds(f)) {
         chain_cut(c, f, end->at, span(end->bytes, end->len));
         return true;
     }

@@ -24,8 +24,9 @@ static void adopt(struct chain *c, struct file *f, struct entry *e)
     e->file = f;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
-    if (f->fd >= 0 || f->passed)
-        return;
+    if (f->fd >= 0 || f->passed ||
+        (form_of(e) == FORM_GZ && f->names[FORM_PLAIN].seen))
+        return; /* a .gz beside its file may be half of it */
     file_take_fd(f, form_of(e), entry_take_fd(e));
     if (f == c->cut) {
         log_info(c->who, "what was in it is read on in its copy %s", e->path);

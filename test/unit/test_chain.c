@@ -359,6 +359,43 @@ TEST(what_was_written_copied_and_cut_since_an_empty_log_was_seen_is_read_first)
     logs_stop();
 }
 
+TEST(a_log_that_was_cut_before_it_was_read_and_then_deleted_is_two_files)
+{
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add("audit.log", "2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_copy("audit.log", T2);
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "three\n");
+    logs_delete("audit.log");
+    logs_look();
+    logs_add("audit.log", "4\n");
+    EQ_STR("2|three|4|", logs_rest());
+    logs_stop();
+}
+
+TEST(a_gz_in_the_making_is_not_read_for_its_file_after_a_restart)
+{
+    const char *line = long_line();
+
+    logs_prepare();
+    logs_add(T1, line);
+    logs_add(T1, "2\n");
+    logs_add("audit.log", "3\n");
+    logs_start();
+    logs_read(1);
+    logs_run_until_remembered();
+    logs_stop();
+    logs_zip(T1, "whole.gz");
+    logs_copy("whole.gz", T1 ".gz");
+    logs_cut(T1 ".gz", 1000);
+    logs_start();
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_log_that_was_cut_while_nobody_looked_is_read_in_its_copy)
 {
     logs_prepare();
