@@ -250,6 +250,13 @@ static void unsee(struct chain *c)
     }
 }
 
+/* What was empty when it was last seen may have another form by now. */
+static void learn_heads(struct chain *c)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next)
+        file_update_head(f);
+}
+
 struct pin_seer {
     struct chain *chain;
     const struct live *now; /* what the path names: no pin keeps that */
@@ -379,6 +386,7 @@ static void scan(struct chain *c)
     c->is_looking = true;
     if (!c->is_blind)
         unsee(c);
+    learn_heads(c);
     take_listing(c, &list);
     end_scan(c);
     c->is_looking = false;

@@ -376,6 +376,23 @@ TEST(a_log_that_was_cut_before_it_was_read_and_then_deleted_is_two_files)
     logs_stop();
 }
 
+TEST(a_gz_in_the_making_of_what_was_empty_when_it_was_seen_is_its_file)
+{
+    logs_prepare();
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("", logs_rest());
+    logs_add("audit.log", long_line());
+    logs_move("audit.log", T1);
+    logs_zip(T1, "whole.gz");
+    logs_copy("whole.gz", T1 ".gz");
+    logs_cut(T1 ".gz", 1000);
+    logs_add("audit.log", "2\n");
+    logs_look();
+    EQ_STR(T1 " audit.log", logs_chain());
+    logs_stop();
+}
+
 TEST(a_gz_in_the_making_is_not_read_for_its_file_after_a_restart)
 {
     const char *line = long_line();
