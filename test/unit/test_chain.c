@@ -383,10 +383,11 @@ TEST(a_gz_in_the_making_of_what_was_empty_when_it_was_seen_is_its_file)
     logs_start();
     EQ_STR("", logs_rest());
     logs_add("audit.log", long_line());
+    logs_add("audit.log", long_line());
     logs_move("audit.log", T1);
     logs_zip(T1, "whole.gz");
     logs_copy("whole.gz", T1 ".gz");
-    logs_cut(T1 ".gz", 1000);
+    logs_cut(T1 ".gz", 1200);
     logs_add("audit.log", "2\n");
     logs_look();
     EQ_STR(T1 " audit.log", logs_chain());
@@ -399,15 +400,16 @@ TEST(a_gz_in_the_making_is_not_read_for_its_file_after_a_restart)
 
     logs_prepare();
     logs_add(T1, line);
+    logs_add(T1, line);
     logs_add(T1, "2\n");
     logs_add("audit.log", "3\n");
     logs_start();
-    logs_read(1);
+    logs_read(2);
     logs_run_until_remembered();
     logs_stop();
     logs_zip(T1, "whole.gz");
     logs_copy("whole.gz", T1 ".gz");
-    logs_cut(T1 ".gz", 1000);
+    logs_cut(T1 ".gz", 1200);
     logs_delete_pins();
     logs_start();
     EQ_STR("2|3|", logs_rest());
