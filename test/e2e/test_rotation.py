@@ -377,7 +377,8 @@ def test_a_lane_that_starts_behind_the_others_misses_nothing(rig):
     def is_ahead() -> bool:
         lanes = a.counters()
         return (lanes["audit/console"]["delivered"] == 20
-                and all(c["checkpoints"] > 1 for c in lanes.values()))
+                and lanes["audit/console"]["checkpoints"] > 1
+                and lanes["audit/search"]["checkpoints"] > 0)
 
     wait_until(is_ahead, "the first is at the end, and both places are saved")
     a.kill()
