@@ -152,27 +152,45 @@ static void on_chain_changed(void *arg, bool urgent)
         saver_touch(t->saver);
 }
 
-static void load_roll(struct trail *t, int state)
+static int load_one_roll(struct trail *t, int state, const char *name,
+                         struct err *e)
 {
     struct buf text = { 0 };
-    struct err e = { 0 };
-    int rc = file_read(state, t->roll_name, ROLL_MAX, &text, &e);
+    int rc = file_read(state, name, ROLL_MAX, &text, e);
 
     if (rc == 0)
-        rc = roll_parse(&t->chain, span(text.at, text.len), &e);
-    if (rc != 0 && rc != ERR_MISSING) {
+        rc = roll_parse(&t->chain, span(text.at, text.len), e);
+    while (rc != 0 && t->chain.oldest != NULL) {
+        struct file *f = t->chain.oldest;
+
+        t->chain.oldest = f->next;
+        file_free(f);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+/* A crash may have come between the two renames of a save: then the previous
+ * one is all there is. */
+static void load_roll(struct trail *t, int state)
+{
+    struct err e = { 0 }, e_prev = { 0 };
+    int rc = load_one_roll(t, state, t->roll_name, &e), rc_prev;
+    char *prev;
+
+    if (rc == 0)
+        return;
+    prev = xprintf("%s.prev", t->roll_name);
+    rc_prev = load_one_roll(t, state, prev, &e_prev);
+    if (rc_prev == 0)
+        log_warn(t->who, "%s is missing or damaged; the previous one is used",
+                 t->roll_name);
+    else if (rc != ERR_MISSING || rc_prev != ERR_MISSING)
         log_warn(t->who,
                  "cannot use %s: %s; the order of the files is taken from "
                  "their names",
-                 t->roll_name, e.text);
-        while (t->chain.oldest != NULL) {
-            struct file *f = t->chain.oldest;
-
-            t->chain.oldest = f->next;
-            file_free(f);
-        }
-    }
-    buf_free(&text);
+                 t->roll_name, rc != ERR_MISSING ? e.text : e_prev.text);
+    free(prev);
 }
 
 /* ---- life ---- */

@@ -373,7 +373,7 @@ def test_a_checkpoint_for_a_file_that_is_nowhere(rig, roll):
     a = ship_some(rig)
     new = replace_all(rig)
     if roll == "lost":
-        (rig.state / "audit.roll").unlink()
+        damage_roll(rig, "missing")
     a.start()
     a.wait_log(rf"error lane audit/archive: {rig.log_path}, read up to offset \d+, is "
                "not there any more; going on with what was written after it")
@@ -412,11 +412,12 @@ UNUSABLE = DAMAGE | {"missing": None}
 
 
 def damage_roll(rig, damage: str) -> None:
-    path = rig.state / "audit.roll"
-    if UNUSABLE[damage] is None:
-        path.unlink()
-    else:
-        path.write_bytes(UNUSABLE[damage](path.read_bytes()))
+    """And the previous one, which would do."""
+    for path in rig.state.glob("audit.roll*"):
+        if UNUSABLE[damage] is None:
+            path.unlink()
+        else:
+            path.write_bytes(UNUSABLE[damage](path.read_bytes()))
 
 
 @pytest.mark.parametrize("damage", UNUSABLE)
@@ -436,6 +437,27 @@ def test_an_unusable_roll(rig, damage):
     assert all(c["read"] == 60 for c in rig.wait_settled(a).values())
     restart_reads(rig, a, 0)
     assert "cannot use" not in a.log()
+
+
+@pytest.mark.parametrize("damage", UNUSABLE)
+def test_without_the_last_roll_the_one_before_is_used(rig, damage):
+    """A crash between its two renames leaves no other."""
+    a = rig.start(trail=QUICK)
+    fill(rig.log, 2)
+    wait_both(rig)
+    a.stop()
+    roll = rig.state / "audit.roll"
+    (rig.state / "audit.roll.prev").write_bytes(roll.read_bytes())
+    if UNUSABLE[damage] is None:
+        roll.unlink()
+    else:
+        roll.write_bytes(UNUSABLE[damage](roll.read_bytes()))
+    fill(rig.log, 2)
+    a.start()
+    a.wait_log(r"warn trail audit: audit\.roll is missing or damaged; the previous one "
+               "is used")
+    wait_both(rig)
+    restart_reads(rig, a, 0)
 
 
 @pytest.mark.parametrize("damage", ["empty", "missing"])
