@@ -212,6 +212,21 @@ static void on_input(struct spool *s)
         s->hint(s->arg);
 }
 
+void spool_end(struct spool *s)
+{
+    if (s->ended)
+        return;
+    if (!write_piece(s))
+        log_error(WHO,
+                  "%zu bytes that were read could not be written down, "
+                  "and are lost",
+                  s->len - s->written);
+    s->ended = true;
+    arrange(s);
+    log_info(WHO, "it is read no more");
+    s->hint(s->arg);
+}
+
 /* ---- room ---- */
 
 static void punch(struct spool *s)
