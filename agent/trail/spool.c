@@ -277,6 +277,8 @@ static int open_input(struct spool *s, struct err *e)
         return err_set(e, ERR_IO, "standard input cannot be used: %m");
     if (S_ISDIR(st.st_mode))
         return err_set(e, ERR_IO, "standard input is a directory");
+    if ((fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) == O_WRONLY)
+        return err_set(e, ERR_IO, "standard input is not open for reading");
     s->in = open_own(&st);
     s->own = s->in >= 0;
     if (!s->own)
