@@ -31,6 +31,8 @@ static const struct command commands[] = {
             "                     " CLI_DEFAULT_CONF "\n"
             "  --log-level LEVEL  error, warn, info or debug; overrides the\n"
             "                     configuration's log_level\n\n"
+            "A trail with path \"-\" is standard input; where it is the only "
+            "one, its end is\nthe end.\n\n"
             "SIGTERM or SIGINT stops after what is in flight is settled, a "
             "second one at\nonce. SIGUSR1 prints the counters.\n\n"
             "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong "
