@@ -410,6 +410,8 @@ TEST(conf_takes_standard_input_once)
                 "  o: {type: stdout}\n"),
         "x:3:18: trails.a.poll: standard input is not looked at");
     HAS(said, "trails.a.quiet: standard input is never rotated");
+    HAS(said_of("  a:\n    path: -\n", "  o: {type: stdout}\n"),
+        "x:4:11: not YAML: a lone - has to be in quotes, as \"-\"");
     HAS(said_of("  a: {path: './x'}\n", "  o: {type: stdout}\n"),
         "'./x' is not an absolute path");
     HAS(said_of("  a: {path: /a}\n", "  f: {type: file, path: '-'}\n"),
