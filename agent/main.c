@@ -2,9 +2,12 @@
 /*
  * main - finds the command, and helps to find it.
  */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/opt.h"
 #include "agent/cli/cli.h"
@@ -28,6 +31,8 @@ static const struct command commands[] = {
             "                     " CLI_DEFAULT_CONF "\n"
             "  --log-level LEVEL  error, warn, info or debug; overrides the\n"
             "                     configuration's log_level\n\n"
+            "A trail with path \"-\" is standard input; where it is the only "
+            "one, its end is\nthe end.\n\n"
             "SIGTERM or SIGINT stops after what is in flight is settled, a "
             "second one at\nonce. SIGUSR1 prints the counters.\n\n"
             "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong "
@@ -102,8 +107,21 @@ static int dispatch(const struct command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
+/* What we open must not become a standard stream: the log would be written into
+ * the lock. What stands in their places fails as the missing ones would. */
+static void fill_missing_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode) != fd)
+            _exit(EXIT_FAILURE);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    fill_missing_streams();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

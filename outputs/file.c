@@ -383,6 +383,21 @@ static int resume_rotated(struct output *o, const struct mark *m, struct err *e)
     return rc;
 }
 
+/* What others left, or an agent that was killed and had no checkpoint, may end
+ * in the middle of a line: nothing is to be made one with that. */
+static int end_line(struct output *o, struct err *e)
+{
+    char last = '\n';
+
+    if (o->length > 0 && file_pread(o->fd, &last, 1, o->length - 1) != 1)
+        return err_set(e, ERR_IO, "cannot read %s: %m", o->conf->path);
+    if (last == '\n')
+        return 0;
+    log_warn(o->who, "%s ended in the middle of a line: a newline is put there",
+             o->conf->path);
+    return write_at_end(o, SPAN("\n"), e);
+}
+
 /* Goes on where the mark says, on an open file. */
 static int go_to_mark(struct output *o, struct err *e)
 {
@@ -390,8 +405,10 @@ static int go_to_mark(struct output *o, struct err *e)
     struct mark m;
     int rc = size_of(o->fd, o->conf->path, &o->length, e);
 
-    if (rc != 0 || text.len == 0)
-        return rc; /* the first start: append */
+    if (rc != 0)
+        return rc;
+    if (text.len == 0) /* the first start: append */
+        return end_line(o, e);
     if (!parse_mark(text, &m))
         return err_set(e, ERR_DAMAGED, "the checkpoint's mark is damaged");
     if (!is_marked(o->fd, &m))

@@ -79,9 +79,15 @@ static int open_own(bool *own)
 static struct output *stdout_open(const struct output_env *env,
                                   const void *conf, struct err *e)
 {
-    struct output *o = xcalloc(1, sizeof(*o));
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    struct output *o;
 
     (void)conf;
+    if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
+        err_set(e, ERR_IO, "standard output is not open for writing");
+        return NULL;
+    }
+    o = xcalloc(1, sizeof(*o));
     o->fd = open_own(&o->own);
     if (o->fd < 0) {
         err_set(e, ERR_IO, "standard output cannot be used: %m");

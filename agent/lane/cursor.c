@@ -17,6 +17,7 @@ void cursor_open(struct cursor *c, struct trail *t, const char *who)
     *c = (struct cursor){ .trail = t, .who = who, .cap = PIECE };
     c->bytes = xmalloc(c->cap);
     reader_open(&c->reader);
+    intake_join(trail_intake(t), &c->place);
     trail_hold(t);
     c->holds = true;
 }
@@ -26,12 +27,18 @@ void cursor_close(struct cursor *c)
 {
     if (!c->holds)
         trail_hold(c->trail);
+    cursor_give_up(c);
     reader_close(&c->reader);
     file_unref(c->file);
     sha256_free(c->long_hash);
     buf_free(&c->long_head);
     free(c->bytes);
     *c = (struct cursor){ 0 };
+}
+
+void cursor_give_up(struct cursor *c)
+{
+    intake_leave(trail_intake(c->trail), &c->place);
 }
 
 static void empty_buffer(struct cursor *c)
@@ -116,6 +123,7 @@ static enum reader_what read_piece(struct cursor *c)
     enum reader_what what;
     size_t got = 0;
 
+    intake_passed(trail_intake(c->trail), &c->place, c->offset);
     make_room(c);
     what = reader_read(&c->reader, c->bytes + c->end, c->cap - c->end, &got);
     if (what == READER_FAILED && errno != 0 && !c->complained)
@@ -254,7 +262,8 @@ static enum cursor_what from_buffer(struct cursor *c, struct line *line)
     return CURSOR_LINE;
 }
 
-/* The rest of a file that ends without a newline. */
+/* The rest of a file that ends without a newline. At the end of a pipe it is a
+ * line: who wrote it has finished, and the parser tells whether it is whole. */
 static enum cursor_what torn(struct cursor *c, struct line *line)
 {
     size_t len = c->end - c->begin;
@@ -269,7 +278,7 @@ static enum cursor_what torn(struct cursor *c, struct line *line)
         .len = len,
     };
     advance(c, len);
-    return CURSOR_TORN;
+    return trail_intake(c->trail) != NULL ? CURSOR_LINE : CURSOR_TORN;
 }
 
 /* ---- from file to file ---- */

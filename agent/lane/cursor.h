@@ -16,10 +16,11 @@
 #include <stdint.h>
 
 #include "agent/base/sha256.h"
+#include "agent/trail/intake.h"
 #include "agent/trail/reader.h"
 
 enum cursor_what {
-    CURSOR_LINE, /* a whole line */
+    CURSOR_LINE, /* a whole line, or what standard input ended with */
     CURSOR_TORN, /* the rest of a file that will not grow, no newline */
     CURSOR_LONG, /* a line over max_line: only its head is kept */
     CURSOR_GAP,  /* what stood here can never be read: see `gap` */
@@ -47,6 +48,7 @@ struct cursor {
     struct file *file;    /* NULL while there is none */
     uint64_t known;       /* number of the trail's last file as it came there */
     struct reader reader; /* of the file; reads at offset + end - begin */
+    struct place place;   /* in standard input */
     bool holds;           /* the whole trail, for it has no place yet */
     uint64_t offset;      /* of `begin` */
     char *bytes;
@@ -77,6 +79,8 @@ void cursor_close(struct cursor *c);
  * NULL. */
 void cursor_seek(struct cursor *c, struct file *f, uint64_t offset,
                  const struct guard *guard);
+/* Reads no more: nobody waits for it. */
+void cursor_give_up(struct cursor *c);
 /* To behind the last newline of the newest file. */
 int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
 

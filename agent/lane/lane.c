@@ -11,11 +11,41 @@
 
 /* ---- the loop's side ---- */
 
+bool lane_is_piped(const struct lane *l)
+{
+    return trail_intake(l->env.trail) != NULL;
+}
+
+bool lane_is_at_end(const struct lane *l)
+{
+    return !l->has_line && l->cursor.file != NULL &&
+           file_is_end(l->cursor.file);
+}
+
+/* Nothing that can still be had is not settled. */
+static bool is_done(const struct lane *l)
+{
+    if (l->gone)
+        return true;
+    if (lane_is_piped(l) && !lane_is_at_end(l))
+        return false;
+    return l->first == NULL &&
+           (l->filling == NULL || shipment_is_empty(l->filling));
+}
+
+static void tell_ended(struct lane *l)
+{
+    if (l->ended || l->gone || !lane_is_at_end(l) || !is_done(l))
+        return;
+    l->ended = true;
+    l->env.ended(l->env.arg);
+}
+
 static void tell_drained(struct lane *l)
 {
     void (*drained)(void *) = l->drained;
 
-    if (drained == NULL || (l->first != NULL && !l->gone))
+    if (drained == NULL || !is_done(l))
         return;
     l->drained = NULL;
     drained(l->drained_arg);
@@ -36,6 +66,7 @@ static void on_idle(uv_idle_t *idle)
         more = lane_load(l);
     if (!more)
         uv_idle_stop(&l->idle);
+    tell_ended(l);
     tell_drained(l);
 }
 
@@ -51,6 +82,22 @@ static void on_more(void *arg)
 }
 
 /* ---- the checkpoint ---- */
+
+void lane_save(struct lane *l)
+{
+    if (l->saver == NULL)
+        return;
+    if (l->barrier)
+        saver_hurry(l->saver);
+    else
+        saver_touch(l->saver);
+}
+
+void lane_raise_barrier(struct lane *l)
+{
+    l->barrier = l->saver != NULL;
+    lane_save(l);
+}
 
 static void note_saving(struct lane *l, struct file *f)
 {
@@ -158,6 +205,15 @@ static int start_anew(struct lane *l, struct err *e)
         log_info(l->who, "no checkpoint: starting at offset %" PRIu64 " of %s",
                  l->cursor.offset, file_path(l->cursor.file));
     return rc;
+}
+
+/* Standard input is where it is, and so is the output. */
+static int begin_piped(struct lane *l, struct err *e)
+{
+    const struct output_ops *ops = l->env.ops;
+
+    cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
+    return ops->resume != NULL ? ops->resume(l->output, SPAN(""), e) : 0;
 }
 
 /* Puts cursor and output where the last checkpoint left them. */
@@ -269,36 +325,42 @@ struct lane *lane_open(const struct lane_env *env, struct err *e)
         lane_free(l);
         return NULL;
     }
-    l->saver = saver_open(env->loop, l->who, env->state, l->checkpoint_name,
-                          "checkpoint", &saver_ops, l);
+    if (!lane_is_piped(l))
+        l->saver = saver_open(env->loop, l->who, env->state, l->checkpoint_name,
+                              "checkpoint", &saver_ops, l);
     init_handles(l);
     return l;
 }
 
 int lane_start(struct lane *l, struct err *e)
 {
-    int rc = resume(l, e);
+    int rc = lane_is_piped(l) ? begin_piped(l, e) : resume(l, e);
 
     if (rc != 0)
         return rc;
     l->reading = true;
     l->noted = l->cursor.file;
     l->saved = l->has_checkpoint ? file_ref(l->cursor.file) : NULL;
-    saver_hurry(l->saver);
+    if (l->saver != NULL)
+        saver_hurry(l->saver);
     lane_wake(l);
     return 0;
 }
 
 void lane_drain(struct lane *l, void (*drained)(void *arg), void *arg)
 {
-    l->reading = false;
     l->drained = drained;
     l->drained_arg = arg;
+    lane_wake(l);
+    if (lane_is_piped(l)) { /* what has come would not come again */
+        intake_stop(trail_intake(l->env.trail));
+        return;
+    }
+    l->reading = false;
     trail_wait_cancel(l->env.trail, &l->waiter);
     uv_timer_stop(&l->linger);
     if (l->filling != NULL && !shipment_is_empty(l->filling))
         lane_seal(l);
-    lane_wake(l);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -354,7 +416,10 @@ void lane_close(struct lane *l, void (*closed)(void *arg), void *arg)
     trail_wait_cancel(l->env.trail, &l->waiter);
     uv_timer_stop(&l->linger);
     uv_timer_stop(&l->retry);
-    saver_close(l->saver, on_saver_closed);
+    if (l->saver != NULL)
+        saver_close(l->saver, on_saver_closed);
+    else
+        on_saver_closed(l);
 }
 
 /* ---- asking ---- */
@@ -364,13 +429,35 @@ const char *lane_who(const struct lane *l)
     return l->who;
 }
 
-uint64_t lane_left_behind(const struct lane *l)
+/* What standard input gave is nowhere else. */
+static void log_lost(const struct lane *l)
+{
+    struct low_mark m = lane_low_mark(l);
+    struct trail_lag lag;
+
+    trail_lag(l->env.trail, m.file, m.offset, &lag);
+    if (lag.bytes > 0)
+        log_error(l->who,
+                  "lost: %" PRIu64 " bytes of standard input were not settled, "
+                  "and cannot be read again",
+                  lag.bytes);
+}
+
+void lane_log_left_behind(const struct lane *l)
 {
     uint64_t n = 0;
 
+    if (lane_is_piped(l)) {
+        log_lost(l);
+        return;
+    }
     for (const struct shipment *s = l->first; s != NULL; s = s->next)
         n += s->end > s->start ? s->end - s->start : 0;
-    return n;
+    if (n > 0)
+        log_warn(l->who,
+                 "left behind: %" PRIu64 " bytes of the log were read but not "
+                 "settled; they come again at the next start",
+                 n);
 }
 
 static uint64_t open_events(const struct lane *l)

@@ -7,7 +7,7 @@
  *      +--- checkpoint <- oldest open <- verdicts
  *
  * Owns the cursor, the shipments, retry and backoff, dead letters and the
- * checkpoint. The only room that decides: trails, parsers and outputs know
+ * checkpoint, which a lane of standard input has not. The only room that decides: trails, parsers and outputs know
  * nothing of each other. Lanes share nothing but the loop and the trail's open
  * files, so one that is stuck never holds up another.
  */
@@ -31,6 +31,8 @@ struct lane_env {
     const struct lane_conf *conf;
     /* The output will never take anything again. */
     void (*gone)(void *arg);
+    /* Standard input has ended, and all of it is settled. */
+    void (*ended)(void *arg);
     void *arg;
 };
 
@@ -40,15 +42,16 @@ struct lane *lane_open(const struct lane_env *env, struct err *e);
 /* Loads the checkpoint; from now on it reads. ERR_DAMAGED, or ERR_IO from the
  * checkpoint or the output; the lane is then to be closed. */
 int lane_start(struct lane *l, struct err *e) MUST_CHECK;
-/* Reads no more; `drained` once all is settled, perhaps never. */
+/* Reads no more, of standard input only what has come; `drained` once all is
+ * settled, perhaps never. */
 void lane_drain(struct lane *l, void (*drained)(void *arg), void *arg);
 /* Writes the last checkpoint and closes the output; sendings under way are
  * given up. `closed` on the loop, then it is gone. */
 void lane_close(struct lane *l, void (*closed)(void *arg), void *arg);
 
 const char *lane_who(const struct lane *l);
-/* Bytes that were read but not settled. */
-uint64_t lane_left_behind(const struct lane *l);
+/* Says what was read but not settled, if anything was. */
+void lane_log_left_behind(const struct lane *l);
 /* The books, as one log line. */
 void lane_log_counters(const struct lane *l);
 

@@ -60,10 +60,11 @@ struct lane {
     uint64_t sending;
     uint64_t burying;
     struct trouble trouble;
-    bool gone; /* the output takes nothing any more */
+    bool gone;  /* the output takes nothing any more */
+    bool ended; /* so does standard input give nothing: it was told */
 
     /* to the checkpoint */
-    struct saver *saver;
+    struct saver *saver; /* NULL: standard input has no checkpoint */
     struct buf mark;     /* of the output, as of the low mark */
     bool mark_is_saved;  /* the checkpoint on disk has it */
     bool mark_is_saving; /* the one that is being written has */
@@ -85,6 +86,13 @@ struct lane {
 
 /* Runs the lane from the loop, soon. */
 void lane_wake(struct lane *l);
+/* The place has moved: a checkpoint is to be written some time. */
+void lane_save(struct lane *l);
+/* One is to be written before anything more is sent. */
+void lane_raise_barrier(struct lane *l);
+bool lane_is_piped(const struct lane *l);
+/* All there will ever be was read. */
+bool lane_is_at_end(const struct lane *l);
 
 /* load.c: reads as much as there is room for, within a budget. Returns whether
  * there is more to do at once. */

@@ -283,15 +283,18 @@ static void rest(struct lane *l)
 }
 
 /* Nothing more to read at present. While events linger nobody listens to the
- * trail: the timer looks at it anyway. */
+ * trail: the timer looks at it anyway. Only a pipe's end is not to wait. */
 static void at_end(struct lane *l)
 {
     bool empty = l->filling == NULL || shipment_is_empty(l->filling);
 
-    if (!empty && l->env.conf->linger > 0 && !l->lingered) {
+    if (!empty && l->env.conf->linger > 0 && !l->lingered &&
+        !lane_is_at_end(l)) {
         if (!uv_is_active((uv_handle_t *)&l->linger))
             uv_timer_start(&l->linger, on_linger, l->env.conf->linger, 0);
         l->was_idle = false;
+        if (lane_is_piped(l))
+            trail_wait(l->env.trail, &l->waiter);
         return;
     }
     if (!empty)
@@ -309,10 +312,7 @@ static void note_file(struct lane *l)
     if (l->cursor.file == l->noted)
         return;
     l->noted = l->cursor.file;
-    if (l->barrier)
-        saver_hurry(l->saver);
-    else
-        saver_touch(l->saver);
+    lane_save(l);
 }
 
 bool lane_load(struct lane *l)

@@ -183,8 +183,7 @@ static void on_blocked(struct shipment *s, const struct answer *a)
         halve(s);
     if (a->checkpoint_first) {
         lane_take_mark(l);
-        l->barrier = true;
-        saver_hurry(l->saver);
+        lane_raise_barrier(l);
     }
     l->count.blocked++;
     l->count.retried += s->send.count;
@@ -210,8 +209,10 @@ static void on_gone(struct shipment *s, const struct answer *a)
 {
     struct lane *l = s->lane;
 
-    log_error(l->who, "%s; this output is given up, its place is kept", a->why);
+    log_error(l->who, "%s; this output is given up%s", a->why,
+              lane_is_piped(l) ? "" : ", its place is kept");
     l->gone = true;
+    cursor_give_up(&l->cursor);
     shipment_enter(s, SHIPMENT_READY);
     l->env.gone(l->env.arg);
 }
@@ -383,13 +384,11 @@ void lane_settle_front(struct lane *l)
         struct shipment *s = l->first;
 
         l->first = s->next;
-        l->barrier |= s->checkpoint_first;
+        l->barrier |= s->checkpoint_first && l->saver != NULL;
         recycle(s);
         moved = true;
         lane_take_mark(l);
     }
-    if (moved && l->barrier)
-        saver_hurry(l->saver);
-    else if (moved)
-        saver_touch(l->saver);
+    if (moved)
+        lane_save(l);
 }

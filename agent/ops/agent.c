@@ -99,6 +99,20 @@ static void on_gone(void *arg)
     stop(a, AGENT_FAILED);
 }
 
+static void on_ended(void *arg, bool whole)
+{
+    struct agent *a = arg;
+
+    if (a->stopping)
+        return;
+    if (whole)
+        log_info(WHO, "standard input has ended, and all of it is settled");
+    else
+        log_error(WHO, "standard input has ended, but not every output took "
+                       "all of it");
+    stop(a, whole ? AGENT_STOPPED : AGENT_FAILED);
+}
+
 /* ---- starting ---- */
 
 static void init_handles(struct agent *a)
@@ -131,6 +145,7 @@ static enum agent_end start(struct agent *a)
                               .conf = a->conf,
                               .state = a->state.dir,
                               .gone = on_gone,
+                              .ended = on_ended,
                               .arg = a };
     struct err e = { 0 };
     size_t trails, lanes;

@@ -28,9 +28,13 @@ void conf_check_trail(const struct conf_trail *t, const struct fill *f)
     static const char no_start[] =
         "standard input has no checkpoint, and is read from where it is";
     static const char no_rotation[] = "standard input is never rotated";
+    static const char no_look[] =
+        "standard input is not looked at: it tells by itself";
     bool is_stdin = trail_is_stdin(&t->conf);
 
     check_misfit(f, "start", is_stdin, no_start);
+    check_misfit(f, "poll", is_stdin, no_look);
+    check_misfit(f, "quiet", is_stdin, no_rotation);
     check_misfit(f, "retention", is_stdin, no_rotation);
     check_misfit(f, "pin_max_bytes", is_stdin, no_rotation);
     check_misfit(f, "max_matches", !trail_is_pattern(&t->conf),

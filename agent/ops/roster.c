@@ -23,9 +23,12 @@ struct entry {
 
 struct member {
     struct roster *roster;
+    const struct entry *entry;
     const struct conf_output *output;
     void *conf; /* the output's, for this trail */
     struct lane *lane;
+    bool gone;  /* it takes nothing any more */
+    bool ended; /* it has all there will ever be */
     bool closing;
 };
 
@@ -65,6 +68,34 @@ struct roster {
 
 /* ---- lanes ---- */
 
+/* Whether nothing more will become of standard input. */
+static void check_ended(struct roster *r, const struct entry *entry)
+{
+    bool whole = true;
+
+    for (size_t i = 0; i < r->nmembers; i++) {
+        const struct member *m = r->members[i];
+
+        if (m->entry == entry && !m->ended && !m->gone)
+            return;
+        whole &= m->entry != entry || m->ended;
+    }
+    if (r->stopping)
+        return;
+    if (r->env.conf->ntrails == 1)
+        r->env.ended(r->env.arg, whole);
+    else
+        log_info("agent", "trail %s has ended; the others go on", entry->name);
+}
+
+static void on_ended(void *arg)
+{
+    struct member *m = arg;
+
+    m->ended = true;
+    check_ended(m->roster, m->entry);
+}
+
 static void on_gone(void *arg)
 {
     struct member *m = arg;
@@ -77,6 +108,9 @@ static void on_gone(void *arg)
         all &= r->gone[i];
     if (all)
         r->env.gone(r->env.arg);
+    m->gone = true;
+    if (trail_is_stdin(&m->entry->conf))
+        check_ended(r, m->entry);
 }
 
 static void close_trails(struct roster *r)
@@ -124,6 +158,7 @@ static struct member *add_member(struct roster *r, const struct entry *entry,
     struct member *m = xcalloc(1, sizeof(*m));
 
     m->roster = r;
+    m->entry = entry;
     m->output = o;
     m->conf = output_conf_for(o, entry->name);
     r->members = xrealloc(r->members, (r->nmembers + 1) * sizeof(*r->members));
@@ -144,6 +179,7 @@ static int open_lane(struct roster *r, const struct entry *entry,
         .output_conf = m->conf,
         .conf = &o->lane,
         .gone = on_gone,
+        .ended = on_ended,
         .arg = m,
     };
     int rc;
@@ -211,8 +247,14 @@ static int open_trail(struct roster *r, struct entry *entry,
 {
     int rc;
 
-    entry->trail = trail_open(r->watcher, r->env.loop, r->env.state,
-                              entry->name, &entry->conf);
+    if (trail_is_stdin(&entry->conf))
+        entry->trail = trail_open_stdin(r->env.loop, r->env.state, entry->name,
+                                        &entry->conf, e);
+    else
+        entry->trail = trail_open(r->watcher, r->env.loop, r->env.state,
+                                  entry->name, &entry->conf);
+    if (entry->trail == NULL)
+        return ERR_IO;
     trail_hold(entry->trail);
     rc = open_lanes(r, entry, wanted_as, e);
     trail_release(entry->trail);
@@ -428,9 +470,6 @@ static int open_configured(struct roster *r, const struct conf_trail *t,
 {
     if (trail_is_pattern(&t->conf))
         return open_pattern(r, t, e);
-    if (trail_is_stdin(&t->conf))
-        return err_set(e, ERR_IO, "trail %s: standard input cannot be read yet",
-                       t->name);
     return open_trail(r, add_entry(r, t->name, &t->conf, t->conf.path), t->name,
                       e);
 }
@@ -475,17 +514,6 @@ void roster_drain(struct roster *r, void (*drained)(void *arg), void *arg)
         drained(arg);
 }
 
-static void log_left_behind(const struct lane *l)
-{
-    uint64_t left = lane_left_behind(l);
-
-    if (left > 0)
-        log_warn(lane_who(l),
-                 "left behind: %" PRIu64 " bytes of the log were read but not "
-                 "settled; they come again at the next start",
-                 left);
-}
-
 void roster_close(struct roster *r, void (*closed)(void *arg), void *arg)
 {
     stop_patterns(r);
@@ -498,7 +526,7 @@ void roster_close(struct roster *r, void (*closed)(void *arg), void *arg)
         struct member *m = r->members[i];
 
         if (m->lane != NULL && !m->closing)
-            log_left_behind(m->lane);
+            lane_log_left_behind(m->lane);
         close_member(m);
     }
     if (--r->unclosed == 0)

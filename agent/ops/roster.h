@@ -20,6 +20,9 @@ struct roster_env {
     int state; /* the state directory, open */
     /* No output will ever take anything again. */
     void (*gone)(void *arg);
+    /* Standard input, the only trail, has ended; `whole`: every output has
+     * taken all of it. */
+    void (*ended)(void *arg, bool whole);
     void *arg;
 };
 

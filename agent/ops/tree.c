@@ -68,7 +68,13 @@ static bool has_tab_before_text(struct span line)
     return false;
 }
 
-/* libyaml says what it missed; the two usual reasons are said plainly. */
+/* "path: -", as a shell's user would write it. */
+static bool ends_in_a_dash(struct span line)
+{
+    return line.len >= 3 && memcmp(line.at + line.len - 3, ": -", 3) == 0;
+}
+
+/* libyaml says what it missed; the usual reasons are said plainly. */
 static void fail_syntax(struct reader *r)
 {
     const yaml_parser_t *y = &r->yaml;
@@ -90,6 +96,9 @@ static void fail_syntax(struct reader *r)
         mistake(r->mistakes, problem, NULL,
                 "not YAML: inside [ ] and { } a value with ${...} has to be "
                 "in quotes");
+    else if (ends_in_a_dash(line))
+        mistake(r->mistakes, problem, NULL,
+                "not YAML: a lone - has to be in quotes, as \"-\"");
     else if (y->context != NULL && context.line != problem.line)
         mistake(r->mistakes, problem, NULL,
                 "not YAML: %s (%s at line %u, column %u)", y->problem,

@@ -224,7 +224,7 @@ uint64_t file_held_bytes(const struct file *f)
 {
     struct stat st;
 
-    if (f->fd < 0 || f == f->chain->live || f->next == NULL ||
+    if (f->fd < 0 || f == f->chain->live || f->next == NULL || f->is_spool ||
         fstat(f->fd, &st) != 0 || st.st_nlink > (nlink_t)f->pinned)
         return 0;
     return (uint64_t)st.st_size;
@@ -325,7 +325,7 @@ bool chain_is_final(struct file *f)
     if (f->fd < 0)
         return f->loss != LOSS_NONE; /* else it may yet be opened */
     if (f->sibling.kind == SIBLING_TIMED || f->chain->is_lumberjack ||
-        f->is_copy || f->form == FORM_GZ)
+        f->is_copy || f->is_spool || f->form == FORM_GZ)
         return true;
     return holds_something(f->next) && is_quiet(f);
 }
@@ -453,7 +453,7 @@ bool chain_check_live(struct chain *c)
     struct stat st;
     ssize_t n;
 
-    if (f == NULL || f->fd < 0 || fstat(f->fd, &st) != 0)
+    if (f == NULL || f->is_spool || f->fd < 0 || fstat(f->fd, &st) != 0)
         return false;
     if (!end_holds(f, end) || !head_holds(f)) {
         chain_cut(c, f, end->at, span(end->bytes, end->len));

@@ -54,6 +54,9 @@ struct file {
     bool pinned;
     bool is_bare_pin; /* found by its pin; nothing else is known of it */
     bool might_grow;  /* when it was last seen open: its size then is no end */
+    bool is_spool;    /* of standard input: nothing cuts it, and what all its
+                       * readers are past is NULs */
+    bool is_end;      /* what stands behind that; there is nothing in it */
     bool is_rolled;   /* the roll that was printed last has it */
     bool remembered;  /* the roll on disk has it */
     enum loss loss;

@@ -144,13 +144,14 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
         return READER_FAILED;
     if ((size_t)have < r->tail_len || memcmp(again, r->tail, r->tail_len) != 0)
         return changed(r);
-    if (!starts_right(r, out, (size_t)have - r->tail_len))
+    if (!r->file->is_spool && !starts_right(r, out, (size_t)have - r->tail_len))
         return changed(r);
     *got = (size_t)have - r->tail_len;
     if (*got == 0)
         return READER_END;
     r->at += *got;
-    keep_tail(r, out, *got);
+    if (!r->file->is_spool) /* there it may be NULs by the next read */
+        keep_tail(r, out, *got);
     chain_note_end(r->file->chain, r->file, r->at, span(r->tail, r->tail_len));
     return READER_BYTES;
 }

@@ -212,6 +212,21 @@ static void on_input(struct spool *s)
         s->hint(s->arg);
 }
 
+void spool_end(struct spool *s)
+{
+    if (s->ended)
+        return;
+    if (!write_piece(s))
+        log_error(WHO,
+                  "%zu bytes that were read could not be written down, "
+                  "and are lost",
+                  s->len - s->written);
+    s->ended = true;
+    arrange(s);
+    log_info(WHO, "it is read no more");
+    s->hint(s->arg);
+}
+
 /* ---- room ---- */
 
 static void punch(struct spool *s)
@@ -262,6 +277,8 @@ static int open_input(struct spool *s, struct err *e)
         return err_set(e, ERR_IO, "standard input cannot be used: %m");
     if (S_ISDIR(st.st_mode))
         return err_set(e, ERR_IO, "standard input is a directory");
+    if ((fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) == O_WRONLY)
+        return err_set(e, ERR_IO, "standard input is not open for reading");
     s->in = open_own(&st);
     s->own = s->in >= 0;
     if (!s->own)

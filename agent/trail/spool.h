@@ -30,6 +30,8 @@ struct spool *spool_open(uv_loop_t *loop, int state_dir, uint64_t limit,
 int spool_fd(const struct spool *s);
 /* The end of the input was seen, and all of it is in the file. */
 bool spool_has_ended(const struct spool *s);
+/* Reads no more: what is in the file is all there will be. */
+void spool_end(struct spool *s);
 /* All lanes are past that offset: the room before it is given back. */
 void spool_passed(struct spool *s, uint64_t offset);
 /* Stop now, free later, on the loop: the last call. NULL is fine. */

@@ -13,6 +13,7 @@
 #include "agent/base/log.h"
 #include "agent/base/saver.h"
 #include "agent/trail/chain.h"
+#include "agent/trail/intake.h"
 #include "agent/trail/retention.h"
 #include "agent/trail/roll.h"
 #include "agent/trail/watch.h"
@@ -25,7 +26,8 @@ struct trail {
     char *roll_name;
     char *watched; /* directory */
     struct watcher *watcher;
-    struct watch *watch;
+    struct watch *watch;   /* NULL: there is an intake */
+    struct intake *intake; /* of standard input, or NULL */
     struct waiter *waiters;
     struct saver *saver; /* of the roll; NULL: it is not remembered */
     struct chain chain;
@@ -59,6 +61,8 @@ static void follow_place(struct trail *t)
 
 void trail_look_closely(struct trail *t)
 {
+    if (t->watch == NULL)
+        return; /* standard input tells by itself */
     (void)watch_take_names(t->watch);
     chain_look(&t->chain);
     follow_place(t);
@@ -67,8 +71,14 @@ void trail_look_closely(struct trail *t)
 
 void trail_look(struct trail *t)
 {
-    if (watch_take_names(t->watch))
+    if (t->watch != NULL && watch_take_names(t->watch))
         trail_look_closely(t);
+}
+
+static void listen_if_waited_for(struct trail *t)
+{
+    if (t->watch != NULL)
+        watch_listen(t->watch, t->waiters != NULL);
 }
 
 static void on_hint(void *arg)
@@ -88,7 +98,7 @@ static void on_hint(void *arg)
         w->waits = false;
         w->more(w->arg);
     }
-    watch_listen(t->watch, t->waiters != NULL);
+    listen_if_waited_for(t);
 }
 
 void trail_wait(struct trail *t, struct waiter *w)
@@ -98,7 +108,7 @@ void trail_wait(struct trail *t, struct waiter *w)
     w->waits = true;
     w->next = t->waiters;
     t->waiters = w;
-    watch_listen(t->watch, true);
+    listen_if_waited_for(t);
 }
 
 void trail_wait_cancel(struct trail *t, struct waiter *w)
@@ -111,12 +121,12 @@ void trail_wait_cancel(struct trail *t, struct waiter *w)
         at = &(*at)->next;
     *at = w->next;
     w->waits = false;
-    watch_listen(t->watch, t->waiters != NULL);
+    listen_if_waited_for(t);
 }
 
 void trail_forget_hints(struct trail *t)
 {
-    if (t->waiters == NULL) /* else they are somebody's */
+    if (t->watch != NULL && t->waiters == NULL) /* else they are somebody's */
         watch_forget(t->watch);
 }
 
@@ -237,6 +247,42 @@ struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
     return t;
 }
 
+static void on_intake(void *arg)
+{
+    struct trail *t = arg;
+    uint64_t size;
+
+    if (file_text_size(t->chain.oldest, &size))
+        pace_note(&t->pace, size, clock_mono_ms());
+    on_hint(t);
+}
+
+struct trail *trail_open_stdin(uv_loop_t *loop, int state, const char *name,
+                               const struct trail_conf *conf, struct err *e)
+{
+    struct trail *t = xcalloc(1, sizeof(*t));
+    struct intake_env env = { .loop = loop,
+                              .state = state,
+                              .max_line = conf->max_line,
+                              .more = on_intake,
+                              .arg = t };
+
+    t->loop = loop;
+    t->name = name;
+    t->conf = conf;
+    env.who = t->who = xprintf("trail %s", name);
+    t->chain.who = t->who;
+    t->chain.path = conf->path;
+    pins_open(&t->chain.pins, t->who, -1, name);
+    t->intake = intake_open(&env, &t->chain, e);
+    if (t->intake == NULL) {
+        err_prefix(e, "trail %s", name);
+        trail_close(t);
+        return NULL;
+    }
+    return t;
+}
+
 static void on_saver_closed(void *arg)
 {
     struct trail *t = arg;
@@ -261,8 +307,10 @@ void trail_close(struct trail *t)
 {
     if (t == NULL)
         return;
-    watch_close(t->watch);
+    if (t->watch != NULL)
+        watch_close(t->watch);
     t->watch = NULL;
+    intake_close(t->intake);
     if (t->saver != NULL)
         saver_close(t->saver, on_saver_closed);
     else
@@ -383,6 +431,11 @@ bool file_is_open(const struct file *f)
     return f->fd >= 0;
 }
 
+bool file_is_end(const struct file *f)
+{
+    return f->is_end;
+}
+
 bool trail_is_nothing_lost(struct file *f, uint64_t offset)
 {
     return f->loss == LOSS_DELETED && !f->might_grow && f->has_text_size &&
@@ -414,6 +467,11 @@ const char *trail_name(const struct trail *t)
 const struct trail_conf *trail_settings(const struct trail *t)
 {
     return t->conf;
+}
+
+struct intake *trail_intake(const struct trail *t)
+{
+    return t->intake;
 }
 
 /* ---- how readers stand ---- */
@@ -458,6 +516,6 @@ void trail_log_counters(const struct trail *t)
                " given_up_bytes=%" PRIu64 " bytes_per_second=%.0f inotify=%s "
                "inotify_overflows=%" PRIu64,
                files, held, t->chain.given_up_bytes, t->pace.per_s,
-               watch_has_inotify(t->watch) ? "yes" : "no",
-               watcher_overflows(t->watcher));
+               t->watch != NULL && watch_has_inotify(t->watch) ? "yes" : "no",
+               t->watcher != NULL ? watcher_overflows(t->watcher) : 0);
 }

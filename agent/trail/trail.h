@@ -25,6 +25,7 @@
 
 struct trail;
 struct file;
+struct intake;
 struct watcher;
 
 /* Why the rest of a file can never be read. */
@@ -49,6 +50,11 @@ struct waiter {
  * is remembered. */
 struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
                          const char *name, const struct trail_conf *conf);
+/* Of standard input; `state` is open. NULL with `e` set. */
+struct trail *trail_open_stdin(uv_loop_t *loop, int state, const char *name,
+                               const struct trail_conf *conf, struct err *e);
+/* NULL unless it is of standard input. */
+struct intake *trail_intake(const struct trail *t);
 /* All files must have been let go. On the loop: gone soon after. */
 void trail_close(struct trail *t);
 
@@ -99,6 +105,8 @@ void file_guard(const struct file *f, uint64_t offset, struct guard *g);
 int64_t file_entered_us(const struct file *f);
 enum loss file_loss(const struct file *f);
 bool file_is_open(const struct file *f);
+/* The end of standard input: all of it was read, and no more will come. */
+bool file_is_end(const struct file *f);
 /* Of a lost file: whether it was read to its end when it was still there, and
  * nothing can have come between it and the next one. */
 bool trail_is_nothing_lost(struct file *f, uint64_t offset);

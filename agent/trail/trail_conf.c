@@ -39,8 +39,8 @@ const struct opt trail_opts[] = {
              .check = check_path,
              .help = "The live log file. Its rotated siblings are found by "
                      "its name. With wildcards (* ? [...]) each live file "
-                     "that matches, now or later, is a trail of its own; - is "
-                     "standard input."),
+                     "that matches, now or later, is a trail of its own; \"-\" "
+                     "is standard input, without a checkpoint."),
     OPT_COUNT(struct trail_conf, max_matches, .def = "1000", .min = 1,
               .max = 100000,
               .help = "Most files that a path with wildcards may find; the "

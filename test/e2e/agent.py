@@ -89,6 +89,7 @@ class Agent:
         self.uid = uid
         self.args = args
         self.wrapper: list[str] = []    # a command that runs it, as the same process
+        self.stdin: Any = subprocess.DEVNULL
         self.stdout: Any = subprocess.DEVNULL
         self.stderr_path = home / f"{config.stem}.stderr"
         self.stderr_path.touch()
@@ -109,7 +110,7 @@ class Agent:
                 "--clear-groups", "--"]
             self.process = subprocess.Popen(
                 [*as_user, *self.wrapper, str(PROGRAM), "run", "-c", str(self.config), *self.args],
-                stdin=subprocess.DEVNULL, stdout=self.stdout, stderr=err,
+                stdin=self.stdin, stdout=self.stdout, stderr=err,
                 env=None if self.env is None else os.environ | self.env)
         return self
 

@@ -84,6 +84,19 @@ def test_compression(rig, compression):
     assert {r.gzip for r in rig.bulk.requests} == {compression == "gzip"}
 
 
+def test_a_file_that_ends_in_half_a_line_gets_a_newline_first(rig):
+    rig.archive.write_bytes(b'{"half":')
+    rig.log.append(5)
+    a = rig.start({"archive": rig.file()})
+    text = b'{"half":\n' + rig.log.text()
+    rig.wait_archived(text=text)
+    assert "archive.log ended in the middle of a line" in a.log()
+    a.stop()
+    a.start()                           # its end is our own now
+    more = rig.log.append(5)
+    rig.wait_archived(text=text + b"".join(line + b"\n" for line in more))
+
+
 def test_linger_gathers_events_into_few_requests(rig):
     a = rig.start({"search": rig.search(linger="1s")})
     rig.log.append(100)

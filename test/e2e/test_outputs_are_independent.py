@@ -54,9 +54,9 @@ def test_the_file_completes_while_the_bulk_server_hangs(rig):
         rig.log.append(100)
         rig.log.rotate()
     rig.wait_archived()
-    c = a.counters()
-    assert c["audit/search"]["delivered"] == 0
-    assert c["audit/archive"]["delivered"] == 500
+    wait_until(lambda: a.counters()["audit/archive"]["delivered"] == 500,
+               "what the file has is booked")
+    assert a.counters()["audit/search"]["delivered"] == 0
     assert rig.bulk.stored_count() == 0
     rig.bulk.release()
     rig.wait_delivered()

@@ -390,7 +390,7 @@ TEST(conf_checks_patterns)
 
 TEST(conf_takes_standard_input_once)
 {
-    EQ_STR("", said_of("  a: {path: '-', poll: 5s}\n  b: {path: /b}\n",
+    EQ_STR("", said_of("  a: {path: '-', max_line: 1MiB}\n  b: {path: /b}\n",
                        "  o: {type: stdout}\n"));
     OK(trail_is_stdin(&conf->trails[0].conf));
     OK(!trail_is_stdin(&conf->trails[1].conf));
@@ -406,6 +406,12 @@ TEST(conf_takes_standard_input_once)
     HAS(said, "x:3:30: trails.a.pin_max_bytes: standard input is never "
               "rotated");
     HAS(said, "trails.a.retention: standard input is never rotated");
+    HAS(said_of("  a: {path: '-', poll: 5s, quiet: 1s}\n",
+                "  o: {type: stdout}\n"),
+        "x:3:18: trails.a.poll: standard input is not looked at");
+    HAS(said, "trails.a.quiet: standard input is never rotated");
+    HAS(said_of("  a:\n    path: -\n", "  o: {type: stdout}\n"),
+        "x:4:11: not YAML: a lone - has to be in quotes, as \"-\"");
     HAS(said_of("  a: {path: './x'}\n", "  o: {type: stdout}\n"),
         "'./x' is not an absolute path");
     HAS(said_of("  a: {path: /a}\n", "  f: {type: file, path: '-'}\n"),

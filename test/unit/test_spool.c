@@ -394,7 +394,10 @@ TEST(what_cannot_be_read_is_refused)
     close(0);
     OK(spool_open(&loop, state, LIMIT, on_hint, &hints, &e) == NULL);
     HAS(e.text, "standard input cannot be used: Bad file descriptor");
-    EQ(0, open("/dev/null", O_RDONLY));
+    EQ(0, open("/dev/null", O_WRONLY));
+    OK(spool_open(&loop, state, LIMIT, on_hint, &hints, &e) == NULL);
+    HAS(e.text, "standard input is not open for reading");
+    set_stdin(open("/dev/null", O_RDONLY));
     OK(spool_open(&loop, -1, LIMIT, on_hint, &hints, &e) == NULL);
     HAS(e.text, "cannot make a file for standard input");
     close(state);
@@ -407,6 +410,24 @@ static void close_at_once(void *arg)
     (void)arg;
     spool_close(s);
     s = NULL;
+}
+
+TEST(it_can_be_ended_while_its_writer_goes_on)
+{
+    start_pipe(LIMIT);
+    put("one\ntw");
+    RUN_UNTIL(size() == 6);
+    hints = 0;
+    spool_end(s);
+    OK(spool_has_ended(s));
+    EQ(1, hints);
+    put("o\n");
+    run();
+    EQ(6, size());
+    EQ(1, hints);
+    spool_end(s);
+    EQ(1, hints);
+    stop();
 }
 
 TEST(it_may_be_closed_from_its_hint)
