@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Optional
 
+import chain
 from measure import Bench, Log, Run
 from rig import BenchError
 
@@ -278,6 +279,15 @@ def backlog_rows(b: Bench, log: Log, mib: int, table: Table) -> None:
 
 def measure(b: Bench, args: argparse.Namespace) -> Table:
     table = Table()
+    if args.only != "trail":
+        measure_lane(b, args, table)
+    if args.only != "lane":
+        rounds = 1 if args.quick or args.chain_mib > 2048 else 3
+        chain.rows(b, table, alternate, progress, args.chain_mib, rounds)
+    return table
+
+
+def measure_lane(b: Bench, args: argparse.Namespace, table: Table) -> None:
     progress("writing the log")
     log = b.generate("audit.log", "--mib", str(args.mib))
     table.add(
@@ -290,13 +300,16 @@ def measure(b: Bench, args: argparse.Namespace) -> Table:
     idle_rows(b, log, 5 if args.quick else 20, table)
     malloc_rows(b, table)
     backlog_rows(b, log, 256 if args.quick else 1024, table)
-    return table
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True, help="the build directory")
     parser.add_argument("--mib", type=int, default=256, help="size of the log")
+    parser.add_argument("--only", choices=("lane", "trail"), help="half of it")
+    parser.add_argument(
+        "--chain-mib", type=int, default=1024, help="size of the chain of files"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer, shorter runs")
     parser.add_argument("--keep", action="store_true", help="keep the directory")
     args = parser.parse_args()
