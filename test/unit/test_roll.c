@@ -327,3 +327,45 @@ TEST(what_came_after_the_last_roll_is_found_by_name)
     EQ_STR("3|", logs_rest());
     logs_stop();
 }
+
+/* The roll as a start of the machine makes it look where the file system gets
+ * another number by it: LVM, btrfs, ZFS, NFS. */
+static void renumber_device(void)
+{
+    struct chain c = { .who = "trail test" };
+    int dir = open(logs_state, O_RDONLY | O_DIRECTORY);
+    struct buf text = { 0 };
+
+    EQ(0, file_read(dir, "audit.roll", ROLL_MAX, &text, NULL));
+    EQ(0, roll_parse(&c, span(text.at, text.len), NULL));
+    for (struct file *f = c.oldest; f != NULL; f = f->next)
+        f->id.dev += 7;
+    roll_print(&c, &text);
+    EQ(0, file_replace(dir, "audit.roll", span(text.at, text.len), NULL));
+    logs_place.id.dev += 7;
+    empty(&c);
+    buf_free(&text);
+    close(dir);
+}
+
+TEST(a_file_system_that_got_another_number_costs_nothing)
+{
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add(T2, "2\n");
+    logs_add("audit.log", "3\n4\n");
+    logs_start();
+    EQ_STR("1|2|3|", logs_read(3));
+    logs_stop();
+    renumber_device();
+    logs_start();
+    EQ_STR("4|", logs_rest());
+    logs_stop();
+    renumber_device();
+    logs_add("audit.log", "5\n");
+    logs_move("audit.log", T3);
+    logs_add("audit.log", "6\n");
+    logs_start();
+    EQ_STR("5|6|", logs_rest());
+    logs_stop();
+}
