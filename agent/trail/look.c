@@ -182,7 +182,7 @@ static void note_lost(struct chain *c, struct file *f)
     if (f->fd >= 0 || f->passed || f->is_named || f->loss != LOSS_NONE)
         return;
     f->loss = f == c->cut ? LOSS_TRUNCATED : LOSS_DELETED;
-    chain_changed(c, false);
+    chain_changed(c, f->loss == LOSS_TRUNCATED);
 }
 
 static void give_up(struct chain *c, struct file *f, uint64_t n)
@@ -199,6 +199,7 @@ static void give_up(struct chain *c, struct file *f, uint64_t n)
               (unsigned long long)c->pin_max_bytes);
     f->loss = LOSS_GIVEN_UP;
     c->given_up_bytes += n;
+    chain_changed(c, true); /* that it is told of once, as that */
 }
 
 /* Deleted files that are held take up the disk all the same. */

@@ -31,7 +31,7 @@ static void check(const struct chain *c)
         assert(f->path != NULL && f->path[0] != '\0');
         assert(strchr(f->path, '\n') == NULL);
         assert(f->remembered && !f->is_named && f->fd < 0);
-        assert(!f->passed || !f->was_live);
+        assert(f->passed + f->was_live + (f->loss != LOSS_NONE) <= 1);
     }
 }
 
