@@ -152,27 +152,46 @@ static void on_chain_changed(void *arg, bool urgent)
         saver_touch(t->saver);
 }
 
-static void load_roll(struct trail *t, int state)
+static void forget_files(struct chain *c)
+{
+    while (c->oldest != NULL) {
+        struct file *f = c->oldest;
+
+        c->oldest = f->next;
+        file_free(f);
+    }
+}
+
+static int load_roll_from(struct trail *t, int state, const char *name,
+                          struct err *e)
 {
     struct buf text = { 0 };
-    struct err e = { 0 };
-    int rc = file_read(state, t->roll_name, ROLL_MAX, &text, &e);
+    int rc = file_read(state, name, ROLL_MAX, &text, e);
 
     if (rc == 0)
-        rc = roll_parse(&t->chain, span(text.at, text.len), &e);
-    if (rc != 0 && rc != ERR_MISSING) {
+        rc = roll_parse(&t->chain, span(text.at, text.len), e);
+    if (rc != 0)
+        forget_files(&t->chain);
+    buf_free(&text);
+    return rc;
+}
+
+/* A kill while it was written may have left the one before alone. */
+static void load_roll(struct trail *t, int state)
+{
+    char *prev = xprintf("%s.prev", t->roll_name);
+    struct err e = { 0 }, prev_e = { 0 };
+    int rc = load_roll_from(t, state, t->roll_name, &e);
+
+    if (rc != 0 && load_roll_from(t, state, prev, &prev_e) == 0)
+        log_warn(t->who, "%s: %s; the one before it is used", t->roll_name,
+                 e.text);
+    else if (rc != 0 && rc != ERR_MISSING)
         log_warn(t->who,
                  "cannot use %s: %s; the order of the files is taken from "
                  "their names",
                  t->roll_name, e.text);
-        while (t->chain.oldest != NULL) {
-            struct file *f = t->chain.oldest;
-
-            t->chain.oldest = f->next;
-            file_free(f);
-        }
-    }
-    buf_free(&text);
+    free(prev);
 }
 
 /* ---- life ---- */
@@ -224,12 +243,7 @@ static void on_saver_closed(void *arg)
     struct trail *t = arg;
     struct chain *c = &t->chain;
 
-    while (c->oldest != NULL) {
-        struct file *f = c->oldest;
-
-        c->oldest = f->next;
-        file_free(f);
-    }
+    forget_files(c);
     pins_close(&c->pins);
     free(c->dir);
     free(c->base);
