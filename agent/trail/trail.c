@@ -319,6 +319,8 @@ struct file *trail_add_lost(struct trail *t, const struct identity *id,
     f->path = xstrndup(path.at, path.len);
     f->loss = LOSS_DELETED;
     f->was_live = true;
+    chain_changed(&t->chain,
+                  true); /* no checkpoint is written before the roll */
     return f;
 }
 
