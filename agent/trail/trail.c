@@ -385,6 +385,8 @@ bool file_text_size(struct file *f, uint64_t *size)
         f->has_text_size = true;
     }
     *size = f->text_size;
+    if (f->loss == LOSS_DELETED && f->was_live)
+        return false; /* it may have grown since it was last seen */
     return f->has_text_size && f->loss != LOSS_DAMAGED;
 }
 

@@ -215,6 +215,44 @@ TEST(a_damaged_one_leaves_the_order_to_the_names)
     logs_stop();
 }
 
+/* A kill came between the two renames by which a new one is put in place. */
+TEST(the_one_before_is_used_where_there_is_no_other)
+{
+    char roll[300], prev[300];
+
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add(T2, "22\n");
+    logs_add(T3, "333\n");
+    logs_add("audit.log", "4\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    snprintf(roll, sizeof(roll), "%s/audit.roll", logs_state);
+    snprintf(prev, sizeof(prev), "%s/audit.roll.prev", logs_state);
+    EQ(0, rename(roll, prev));
+    logs_delete_pins();
+    logs_delete(T2);
+    logs_start();
+    EQ_STR("gap:deleted 3|333|4|", logs_rest());
+    logs_stop();
+}
+
+/* It was rotated, and may have grown, while nobody looked. */
+TEST(how_much_of_a_live_file_is_lost_is_not_known)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    logs_delete("audit.log");
+    logs_add("audit.log", "3\n");
+    logs_start();
+    EQ_STR("gap:deleted|3|", logs_rest());
+    logs_stop();
+}
+
 /* Not even its names tell it apart from one that was never read. */
 TEST(a_roll_keeps_passed_files_from_being_read_by_another_name)
 {
