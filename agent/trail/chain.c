@@ -342,7 +342,7 @@ void chain_lose(struct chain *c, struct file *f, enum loss loss)
     if (loss != LOSS_DAMAGED)
         file_close(f);
     f->loss = loss;
-    chain_changed(c, false);
+    chain_changed(c, loss != LOSS_DAMAGED);
 }
 
 bool chain_is_stale(const struct file *f)

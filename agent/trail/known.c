@@ -16,6 +16,8 @@ struct file *known_held(const struct chain *c, enum form form,
     return NULL;
 }
 
+/* A file system may have got another number since the last stop: the inode is
+ * what counts of a file of which nothing was seen since, and then its head. */
 static bool has_inode(const struct file *f, enum form form,
                       const struct stat *st)
 {
@@ -26,7 +28,7 @@ static bool has_inode(const struct file *f, enum form form,
         return true;
     return f->fd < 0 && f->loss != LOSS_TRUNCATED &&
            f->names[FORM_PLAIN].path == NULL &&
-           f->names[FORM_GZ].path == NULL && identity_has_inode(&f->id, st);
+           f->names[FORM_GZ].path == NULL && f->id.ino == st->st_ino;
 }
 
 static bool same_state(const struct stat *a, const struct stat *b)
@@ -42,6 +44,7 @@ static bool is_still(const struct file *f, enum form form, const char *path,
                      const struct stat *st, int fd, const struct head *seen)
 {
     const struct name *n = &f->names[form];
+    bool same_dev = n->path != NULL || f->id.dev == st->st_dev;
     struct head h;
 
     if (n->path != NULL && strcmp(n->path, path) == 0 && same_state(&n->st, st))
@@ -49,9 +52,9 @@ static bool is_still(const struct file *f, enum form form, const char *path,
     if (seen != NULL)
         h = *seen;
     else if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
-        return true;         /* it cannot be read yet: it has to do */
+        return same_dev;     /* it cannot be read yet: it has to do */
     if (f->id.head_len == 0) /* what was empty and was read may be another */
-        return !f->passed && f->loss == LOSS_NONE;
+        return same_dev && !f->passed && f->loss == LOSS_NONE;
     return identity_has_head(&f->id, &h);
 }
 

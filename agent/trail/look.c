@@ -98,8 +98,7 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
         f = known_by_text(c, live, e, &h);
     if (f == NULL && live != NULL && chain_check_live(c)) {
         live = c->live; /* cut just now: after it was copied, then */
-        if (known_is_cut(c, e, &h))
-            f = c->cut;
+        f = known_is_cut(c, e, &h) ? c->cut : known_by_text(c, live, e, &h);
     }
     if (f != NULL)
         adopt(c, f, e);
@@ -185,7 +184,7 @@ static void note_lost(struct chain *c, struct file *f)
     if (f->fd >= 0 || f->passed || f->is_named || f->loss != LOSS_NONE)
         return;
     f->loss = f == c->cut ? LOSS_TRUNCATED : LOSS_DELETED;
-    chain_changed(c, false);
+    chain_changed(c, f->loss == LOSS_TRUNCATED);
 }
 
 static void give_up(struct chain *c, struct file *f, uint64_t n)
@@ -202,6 +201,7 @@ static void give_up(struct chain *c, struct file *f, uint64_t n)
               (unsigned long long)c->pin_max_bytes);
     f->loss = LOSS_GIVEN_UP;
     c->given_up_bytes += n;
+    chain_changed(c, true); /* that it is told of once, as that */
 }
 
 /* Deleted files that are held take up the disk all the same. */

@@ -112,10 +112,95 @@ void pins_remove_inode(struct pins *p, const struct stat *st, bool is_gz)
     remove_name(p, name);
 }
 
+/* DEV-INODE[.gz] */
+static bool is_pin_name(const char *name, bool *is_gz)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t dev = strspn(name, digits), ino;
+
+    if (dev == 0 || name[dev] != '-')
+        return false;
+    name += dev + 1;
+    ino = strspn(name, digits);
+    *is_gz = strcmp(name + ino, ".gz") == 0;
+    return ino > 0 && (*is_gz || name[ino] == '\0');
+}
+
+/* After a start of the machine a file system may have another number, and what
+ * a backup brought back has other inodes: by its old name it would never be
+ * found again, and never removed. */
+static void set_name_right(struct pins *p, const char *name)
+{
+    char right[64];
+    struct stat st, other;
+    bool is_gz;
+
+    if (!is_pin_name(name, &is_gz) ||
+        fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(st.st_mode))
+        return;
+    pin_name(right, st.st_dev, st.st_ino, is_gz);
+    if (strcmp(name, right) == 0)
+        return;
+    if (linkat(p->dir, name, p->dir, right, 0) == 0 ||
+        (errno == EEXIST &&
+         fstatat(p->dir, right, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+         other.st_dev == st.st_dev && other.st_ino == st.st_ino))
+        remove_name(p, name);
+    else
+        log_warn(p->who, "cannot rename %s/%s to %s: %s", p->name, name, right,
+                 strerror(errno));
+}
+
+struct each {
+    void (*call)(void *arg, bool is_gz, int fd);
+    void *arg;
+};
+
+static void show(struct pins *p, const char *name, const struct each *each)
+{
+    struct stat st;
+    bool is_gz;
+    int fd;
+
+    if (!is_pin_name(name, &is_gz)) {
+        log_warn(p->who, "%s/%s is no pin; it is left alone", p->name, name);
+        return;
+    }
+    fd = openat(p->dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0) {
+        log_error(p->who, "cannot open %s/%s: %s", p->name, name,
+                  strerror(errno));
+        return;
+    }
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        each->call(each->arg, is_gz, fd);
+        return;
+    }
+    log_warn(p->who, "%s/%s is no regular file; it is left alone", p->name,
+             name);
+    close(fd);
+}
+
+/* Names first: whoever is shown a pin may remove it by its right one. */
+static void list(struct pins *p, DIR *dir, const struct each *each)
+{
+    struct dirent *entry;
+
+    while ((entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.')
+            set_name_right(p, entry->d_name);
+    }
+    rewinddir(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.')
+            show(p, entry->d_name, each);
+    }
+}
+
 void pins_each(struct pins *p, void (*each)(void *arg, bool is_gz, int fd),
                void *arg)
 {
-    struct dirent *entry;
     DIR *dir;
     int copy;
 
@@ -129,19 +214,6 @@ void pins_each(struct pins *p, void (*each)(void *arg, bool is_gz, int fd),
             close(copy);
         return;
     }
-    while ((entry = readdir(dir)) != NULL) {
-        size_t n = strlen(entry->d_name);
-        int fd;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        fd = openat(p->dir, entry->d_name,
-                    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-        if (fd < 0)
-            log_error(p->who, "cannot open %s/%s: %s", p->name, entry->d_name,
-                      strerror(errno));
-        else
-            each(arg, n > 3 && strcmp(entry->d_name + n - 3, ".gz") == 0, fd);
-    }
+    list(p, dir, &(struct each){ each, arg });
     closedir(dir);
 }

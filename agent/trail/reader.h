@@ -39,6 +39,8 @@ void reader_close(struct reader *r);
 /* `guard` of the bytes before, or NULL. */
 void reader_seek(struct reader *r, struct file *f, uint64_t offset,
                  const struct guard *guard);
+/* At a file's start `n` is no less than IDENTITY_HEAD_MAX: the head is held
+ * against what is known of it. */
 enum reader_what reader_read(struct reader *r, void *out, size_t n,
                              size_t *got);
 /* Jumps over what the file system knows to be a hole; how far. */

@@ -11,13 +11,35 @@
 
 #define TITLE "tallyman roll 1"
 
+/* The words for what is lost, and how: it is told of by the same words after a
+ * restart. One that was deleted shows by that it is not found. */
+static const char *const losses[] = {
+    [LOSS_TRUNCATED] = "cut",
+    [LOSS_GIVEN_UP] = "given-up",
+};
+
 static const char *state_of(struct file *f)
 {
     if (f->passed)
         return "read";
+    if (f->loss < ARRAY_LEN(losses) && losses[f->loss] != NULL)
+        return losses[f->loss];
     if (f->fd >= 0)
         f->might_grow = !chain_is_final(f);
     return f == f->chain->live || f->might_grow ? "live" : "rotated";
+}
+
+static bool parse_state(struct file *f, struct span word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(losses); i++) {
+        if (losses[i] != NULL && span_is(word, losses[i])) {
+            f->loss = (enum loss)i;
+            return true;
+        }
+    }
+    f->passed = span_is(word, "read");
+    f->might_grow = span_is(word, "live");
+    return f->passed || f->might_grow || span_is(word, "rotated");
 }
 
 void roll_print(struct chain *c, struct buf *out)
@@ -80,18 +102,14 @@ static bool parse_file(struct chain *c, const char *text)
     size = next_word(&text);
     entered = next_word(&text);
     state = next_word(&text);
-    if (*text == '\0' || clock_parse(entered) == CLOCK_NO_TIME ||
-        (!span_is(state, "read") && !span_is(state, "rotated") &&
-         !span_is(state, "live")))
+    if (*text == '\0' || clock_parse(entered) == CLOCK_NO_TIME)
         return false;
     f = chain_add(c, NULL);
     f->id = id;
     f->entered_us = clock_parse(entered);
     f->path = xstrdup(text);
-    f->passed = span_is(state, "read");
-    f->might_grow = span_is(state, "live");
     f->remembered = true;
-    return parse_size(f, size);
+    return parse_size(f, size) && parse_state(f, state);
 }
 
 int roll_parse(struct chain *c, struct span text, struct err *e)

@@ -4,7 +4,7 @@
  *
  *   tallyman roll 1
  *   file <device inode length hash> <text bytes, or -> <time it was first seen>
- *     <read|rotated|live> <path>                      all in one line
+ *     <read|rotated|live|cut|given-up> <path>         all in one line
  *   ...                                               oldest first
  *   sum <sha256 of all lines above>
  *

@@ -162,6 +162,16 @@ static void on_chain_changed(void *arg, bool urgent)
         saver_touch(t->saver);
 }
 
+static void forget_files(struct chain *c)
+{
+    while (c->oldest != NULL) {
+        struct file *f = c->oldest;
+
+        c->oldest = f->next;
+        file_free(f);
+    }
+}
+
 static int load_one_roll(struct trail *t, int state, const char *name,
                          struct err *e)
 {
@@ -170,12 +180,8 @@ static int load_one_roll(struct trail *t, int state, const char *name,
 
     if (rc == 0)
         rc = roll_parse(&t->chain, span(text.at, text.len), e);
-    while (rc != 0 && t->chain.oldest != NULL) {
-        struct file *f = t->chain.oldest;
-
-        t->chain.oldest = f->next;
-        file_free(f);
-    }
+    if (rc != 0)
+        forget_files(&t->chain);
     buf_free(&text);
     return rc;
 }
@@ -288,12 +294,7 @@ static void on_saver_closed(void *arg)
     struct trail *t = arg;
     struct chain *c = &t->chain;
 
-    while (c->oldest != NULL) {
-        struct file *f = c->oldest;
-
-        c->oldest = f->next;
-        file_free(f);
-    }
+    forget_files(c);
     pins_close(&c->pins);
     free(c->dir);
     free(c->base);
@@ -456,6 +457,8 @@ bool file_text_size(struct file *f, uint64_t *size)
         f->has_text_size = true;
     }
     *size = f->text_size;
+    if (f->loss == LOSS_DELETED && f->might_grow)
+        return false; /* it may have grown since it was last seen */
     return f->has_text_size && f->loss != LOSS_DAMAGED;
 }
 

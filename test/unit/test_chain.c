@@ -692,7 +692,7 @@ TEST(what_came_between_may_be_lost_as_well)
     logs_delete("audit.log"); /* rotated and deleted, who knows */
     logs_add("audit.log", "5\n");
     logs_start();
-    EQ_STR("gap:deleted 2|5|", logs_rest());
+    EQ_STR("gap:deleted|5|", logs_rest()); /* "2" is what was seen of it */
     logs_stop();
 }
 

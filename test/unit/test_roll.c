@@ -46,6 +46,9 @@ static struct buf example(void)
     f->has_text_size = true;
     f->text_size = UINT64_MAX;
     add(&c, "/var/log/empty", 3)->id.head_len = 0;
+    add(&c, "/var/log/b.log", 5)->loss = LOSS_TRUNCATED;
+    add(&c, "/var/log/c.log", 6)->loss = LOSS_GIVEN_UP;
+    add(&c, "/var/log/d.log", 7)->loss = LOSS_DELETED;
     c.live = add(&c, "/var/log/a.log", 4);
     c.live->has_text_size = true;
     roll_print(&c, &text);
@@ -63,6 +66,12 @@ TEST(the_text_is_for_people_too)
                  " read /var/log/a b-1.log.gz\n"
                  "file 18446744073709551615 2 5 " HASH
                  " 18446744073709551615 " WHEN " rotated /var/log/a-2.log\n"
+                 "file 18446744073709551615 5 5 " HASH " - " WHEN
+                 " cut /var/log/b.log\n"
+                 "file 18446744073709551615 6 5 " HASH " - " WHEN
+                 " given-up /var/log/c.log\n"
+                 "file 18446744073709551615 7 5 " HASH " - " WHEN
+                 " rotated /var/log/d.log\n"
                  "file 18446744073709551615 4 5 " HASH " 0 " WHEN
                  " live /var/log/a.log\n"),
             s);
@@ -87,6 +96,12 @@ TEST(what_is_printed_is_read_back)
     OK(!f->passed && !f->might_grow && f->has_text_size);
     OK(f->text_size == UINT64_MAX && f->id.dev == UINT64_MAX);
     EQ(2, f->id.ino);
+    f = f->next;
+    OK(f->loss == LOSS_TRUNCATED && !f->passed && !f->might_grow);
+    f = f->next;
+    OK(f->loss == LOSS_GIVEN_UP && !f->passed && !f->might_grow);
+    f = f->next;
+    OK(f->loss == LOSS_NONE && !f->passed); /* it shows by not being there */
     f = f->next;
     OK(f->might_grow && f->has_text_size && f->text_size == 0);
     OK(f->next == NULL && c.live == NULL);
@@ -197,6 +212,44 @@ TEST(a_damaged_one_leaves_the_order_to_the_names)
     overwrite("audit.roll", "");
     logs_start();
     EQ_STR("", logs_rest());
+    logs_stop();
+}
+
+/* A kill came between the two renames by which a new one is put in place. */
+TEST(the_one_before_is_used_where_there_is_no_other)
+{
+    char roll[300], prev[300];
+
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add(T2, "22\n");
+    logs_add(T3, "333\n");
+    logs_add("audit.log", "4\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    snprintf(roll, sizeof(roll), "%s/audit.roll", logs_state);
+    snprintf(prev, sizeof(prev), "%s/audit.roll.prev", logs_state);
+    EQ(0, rename(roll, prev));
+    logs_delete_pins();
+    logs_delete(T2);
+    logs_start();
+    EQ_STR("gap:deleted 3|333|4|", logs_rest());
+    logs_stop();
+}
+
+/* It was rotated, and may have grown, while nobody looked. */
+TEST(how_much_of_a_live_file_is_lost_is_not_known)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    logs_delete("audit.log");
+    logs_add("audit.log", "3\n");
+    logs_start();
+    EQ_STR("gap:deleted|3|", logs_rest());
     logs_stop();
 }
 
@@ -325,5 +378,70 @@ TEST(what_came_after_the_last_roll_is_found_by_name)
     logs_add("audit.log", "3\n");
     logs_start();
     EQ_STR("3|", logs_rest());
+    logs_stop();
+}
+
+/* The roll as a start of the machine makes it look where the file system gets
+ * another number by it: LVM, btrfs, ZFS, NFS. */
+static void renumber_device(void)
+{
+    struct chain c = { .who = "trail test" };
+    int dir = open(logs_state, O_RDONLY | O_DIRECTORY);
+    struct buf text = { 0 };
+
+    EQ(0, file_read(dir, "audit.roll", ROLL_MAX, &text, NULL));
+    EQ(0, roll_parse(&c, span(text.at, text.len), NULL));
+    for (struct file *f = c.oldest; f != NULL; f = f->next)
+        f->id.dev += 7;
+    roll_print(&c, &text);
+    EQ(0, file_replace(dir, "audit.roll", span(text.at, text.len), NULL));
+    logs_place.id.dev += 7;
+    empty(&c);
+    buf_free(&text);
+    close(dir);
+}
+
+TEST(a_file_system_that_got_another_number_costs_nothing)
+{
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add(T2, "2\n");
+    logs_add("audit.log", "3\n4\n");
+    logs_start();
+    EQ_STR("1|2|3|", logs_read(3));
+    logs_stop();
+    renumber_device();
+    logs_start();
+    EQ_STR("4|", logs_rest());
+    logs_stop();
+    renumber_device();
+    logs_add("audit.log", "5\n");
+    logs_move("audit.log", T3);
+    logs_add("audit.log", "6\n");
+    logs_start();
+    EQ_STR("5|6|", logs_rest());
+    logs_stop();
+}
+
+/* What was lost is told of by the same words in the next life. */
+TEST(a_loss_is_the_same_after_a_restart)
+{
+    logs_prepare();
+    logs_conf.pin_max_bytes = 0;
+    logs_add(T1, "1\n2\n");
+    logs_add("audit.log", "3\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_delete(T1);
+    logs_look();
+    logs_restart();
+    EQ_STR("gap:given up 2|3|", logs_rest());
+    logs_cut("audit.log", 0);
+    logs_look();
+    logs_restart();
+    logs_add("audit.log", "4\n");
+    EQ_STR("gap:truncated|4|", logs_rest());
+    logs_restart();
+    EQ_STR("", logs_rest());
     logs_stop();
 }
