@@ -189,7 +189,7 @@ def read_rows(b: Bench, table, alternate, progress, mib: int, rounds: int) -> No
             key(c) / key(o) for c, o in zip(found["chain"], found["one"]))
         table.under(
             f"a chain of {chain.bytes >> 20} MiB in files of {FILE_MIB} to one of "
-            f"{one.bytes >> 20}: {what} per byte", share, 1.05, "x")
+            f"{one.bytes >> 20}: {what} per byte", share, 1.1, "x")
     shutil.rmtree(chain.path.parent)
     one.path.unlink()
 
