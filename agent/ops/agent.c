@@ -80,7 +80,8 @@ static void on_signal(uv_signal_t *handle, int signum)
         roster_log_counters(a->roster);
     } else if (a->stopping) {
         log_warn(WHO, "stopped at once by a second signal; what was not "
-                      "settled comes again at the next start");
+                      "settled comes again at the next start, unless it came "
+                      "by standard input");
         roster_log_counters(a->roster);
         a->cut_short();
     } else {

@@ -355,6 +355,17 @@ def test_after_a_kill_the_next_pipe_is_read_from_its_start(rig):
     assert_file_is(rig.archive, log.text())
 
 
+def test_the_first_event_does_not_join_half_a_line_of_the_output(rig):
+    """A kill has left it there, and no mark tells where to cut."""
+    rig.archive.write_bytes(b'{"half')
+    a, log = piped(rig, {"archive": rig.file()})
+    launch(a)
+    log.append(3)
+    log.close()
+    ended(a)
+    assert_file_is(rig.archive, b'{"half\n' + log.text())
+
+
 def test_a_reader_of_standard_output_that_goes_holds_up_no_other(rig):
     """More comes than may be unread; that not all was delivered, the exit says."""
     a, log = piped(rig, {"console": rig.console(), "archive": rig.file()},
