@@ -152,12 +152,14 @@ def idle_trails(b: Bench, trails: int, dirs: int, seconds: int) -> dict:
                        "the events of all trails")
             time.sleep(3)       # lets the last checkpoints and timers pass
             cpu, switches = agent.cpu_s(), agent.switches()
+            preempted = agent.preemptions()
             begin = time.monotonic()
             time.sleep(seconds)     # this is the measurement
             took = time.monotonic() - begin
             found = {
                 "cpu_percent": 100 * (agent.cpu_s() - cpu) / took,
                 "wakeups_per_s": (agent.switches() - switches) / took,
+                "preempted_per_s": (agent.preemptions() - preempted) / took,
                 "watches": watches(agent.proc.pid),
                 "rss_kib": agent.rss_kib()[0],
             }
@@ -185,7 +187,8 @@ def idle_rows(b: Bench, table, progress) -> None:
         title = f"100 idle trails in {where}"
         rss = f"{r['rss_kib'] / 1024:.1f}"
         table.under(f"{title} (RSS {rss} MiB): CPU", r["cpu_percent"], 0.5, "%", 3)
-        table.under("- wake-ups", r["wakeups_per_s"], 1, "/s")
+        preempted = f"{r['preempted_per_s']:.1f}/s of them preemptions"
+        table.under(f"- wake-ups ({preempted})", r["wakeups_per_s"], 1, "/s")
         table.under("- inotify watches", r["watches"], dirs, "", 0)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Optional
 
 from rig import (
+    DEADLINE_S,
     Agent,
     BenchError,
     Cost,
@@ -111,6 +112,7 @@ class Bench:
                 wait_until(
                     lambda: agent.alive() and sink.stats()["events"] >= log.lines,
                     f"{log.lines} events at the sink",
+                    DEADLINE_S + log.bytes / 20e6,
                 )
                 peak = agent.peak_rss_kib()
                 cost = agent.stop()

@@ -220,6 +220,11 @@ class Agent:
         text = "".join((task / "status").read_text() for task in self.tasks())
         return sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", text)))
 
+    def preemptions(self) -> int:
+        """Those of the switches that no wake-up follows: others took the core."""
+        text = "".join((task / "status").read_text() for task in self.tasks())
+        return sum(map(int, re.findall(r"nonvoluntary_ctxt_switches:\s+(\d+)", text)))
+
     def cpu_s(self) -> float:
         """CPU seconds so far, by the scheduler's own clock."""
         texts = [(task / "schedstat").read_text() for task in self.tasks()]
