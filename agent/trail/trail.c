@@ -371,6 +371,7 @@ struct file *trail_add_lost(struct trail *t, const struct identity *id,
     f->id = *id;
     f->path = xstrndup(path.at, path.len);
     f->loss = LOSS_DELETED;
+    f->number = 0; /* it did not come just now */
     f->might_grow = true;
     chain_changed(&t->chain, true); /* the roll that is on its way lacks it */
     return f;
@@ -384,11 +385,15 @@ uint64_t trail_last_number(const struct trail *t)
 struct file *trail_missed(const struct trail *t, const struct file *f,
                           uint64_t since)
 {
+    struct file *missed = NULL;
+
     for (struct file *g = t->chain.oldest; g != NULL && g != f; g = g->next) {
-        if (g->number > since)
-            return g;
+        if (g->number <= since)
+            missed = NULL;
+        else if (missed == NULL)
+            missed = g;
     }
-    return NULL;
+    return missed;
 }
 
 struct file *trail_after(const struct file *f)
