@@ -346,18 +346,33 @@ struct file *trail_newest(const struct trail *t)
     return f;
 }
 
-struct file *trail_find(const struct trail *t, const struct identity *id)
+/* Whether that is known by the whole head, and not by the inode alone of a file
+ * that is not open and had less when it was last seen. */
+static bool is_sure(const struct file *f, const struct identity *id)
+{
+    return f->fd >= 0 || f->id.head_len == id->head_len;
+}
+
+static struct file *find(const struct trail *t, const struct identity *id,
+                         bool sure)
 {
     struct file *copy = NULL;
 
     for (struct file *f = t->chain.oldest; f != NULL; f = f->next) {
-        if (!file_is(f, id))
+        if (is_sure(f, id) != sure || !file_is(f, id))
             continue;
         if (f->id.dev == id->dev && f->id.ino == id->ino)
             return f;
         copy = copy != NULL ? copy : f;
     }
     return copy;
+}
+
+struct file *trail_find(const struct trail *t, const struct identity *id)
+{
+    struct file *f = find(t, id, true);
+
+    return f != NULL ? f : find(t, id, false);
 }
 
 struct file *trail_add_lost(struct trail *t, const struct identity *id,

@@ -837,6 +837,25 @@ TEST(a_live_file_with_the_inode_of_the_one_before_is_another)
     logs_stop();
 }
 
+/* Both are remembered, for somebody has yet to pass the first; its head is
+ * shorter, as if it had been seen when its first line was not whole. */
+TEST(a_place_is_in_the_file_that_has_its_head)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_stop();
+    logs_cut("audit.log", 0); /* as good as another file with its inode */
+    logs_add("audit.log", "a longer line\n");
+    logs_start();
+    trail_hold(logs_trail);
+    EQ_STR("gap:deleted|a longer line|", logs_rest());
+    logs_restart();
+    EQ_STR("", logs_rest());
+    logs_stop();
+}
+
 TEST(a_log_that_was_deleted_under_its_writer_is_read_on)
 {
     int fd;
