@@ -346,18 +346,33 @@ struct file *trail_newest(const struct trail *t)
     return f;
 }
 
-struct file *trail_find(const struct trail *t, const struct identity *id)
+/* Whether that is known by the whole head, and not by the inode alone of a file
+ * that is not open and had less when it was last seen. */
+static bool is_sure(const struct file *f, const struct identity *id)
+{
+    return f->fd >= 0 || f->id.head_len == id->head_len;
+}
+
+static struct file *find(const struct trail *t, const struct identity *id,
+                         bool sure)
 {
     struct file *copy = NULL;
 
     for (struct file *f = t->chain.oldest; f != NULL; f = f->next) {
-        if (!file_is(f, id))
+        if (is_sure(f, id) != sure || !file_is(f, id))
             continue;
         if (f->id.dev == id->dev && f->id.ino == id->ino)
             return f;
         copy = copy != NULL ? copy : f;
     }
     return copy;
+}
+
+struct file *trail_find(const struct trail *t, const struct identity *id)
+{
+    struct file *f = find(t, id, true);
+
+    return f != NULL ? f : find(t, id, false);
 }
 
 struct file *trail_add_lost(struct trail *t, const struct identity *id,
@@ -371,6 +386,7 @@ struct file *trail_add_lost(struct trail *t, const struct identity *id,
     f->id = *id;
     f->path = xstrndup(path.at, path.len);
     f->loss = LOSS_DELETED;
+    f->number = 0; /* it did not come just now */
     f->might_grow = true;
     chain_changed(&t->chain, true); /* the roll that is on its way lacks it */
     return f;
@@ -384,11 +400,15 @@ uint64_t trail_last_number(const struct trail *t)
 struct file *trail_missed(const struct trail *t, const struct file *f,
                           uint64_t since)
 {
+    struct file *missed = NULL;
+
     for (struct file *g = t->chain.oldest; g != NULL && g != f; g = g->next) {
-        if (g->number > since)
-            return g;
+        if (g->number <= since)
+            missed = NULL;
+        else if (missed == NULL)
+            missed = g;
     }
-    return NULL;
+    return missed;
 }
 
 struct file *trail_after(const struct file *f)

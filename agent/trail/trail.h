@@ -83,8 +83,9 @@ struct file *trail_find(const struct trail *t, const struct identity *id);
 struct file *trail_add_lost(struct trail *t, const struct identity *id,
                             struct span path);
 /* The number of the file that came into the chain last; and the first of those
- * before `f` that came after that one did. Files come before the live one where
- * copytruncate has made copies of what was in it since we looked. NULL: none. */
+ * right before `f` that came after that one did. Files come before the live one
+ * where copytruncate has made copies of what was in it since we looked. NULL:
+ * none. */
 uint64_t trail_last_number(const struct trail *t);
 struct file *trail_missed(const struct trail *t, const struct file *f,
                           uint64_t since);

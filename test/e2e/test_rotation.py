@@ -230,7 +230,7 @@ def test_a_torn_last_line_of_a_rotated_file_goes_to_the_dead_letters(rig):
         [letter] = a.dead(output)
         assert_quarantined(letter, torn)
         assert letter["line"].encode() == torn
-    assert a.counters()["audit/search"]["quarantined"] == 1
+    wait_until(lambda: a.counters()["audit/search"]["quarantined"] == 1, "it counts")
     a.stop()
     rig.log.append(3)
     a.start()

@@ -48,6 +48,12 @@ def read(paths: list[Path]) -> dict[str, Event]:
 
 
 def chain(live: Path) -> list[Path]:
-    """The live file and its rotated siblings, oldest first."""
-    name = re.compile(re.escape(live.stem) + r"-[\dT.-]+" + re.escape(live.suffix))
-    return sorted(p for p in live.parent.iterdir() if name.fullmatch(p.name)) + [live]
+    """The live file and its rotated siblings, oldest first. A file and the .gz that is
+    made of it are one; the .gz is whole when the file is gone."""
+    stem, end = re.escape(live.stem), re.escape(live.suffix)
+    name = re.compile(rf"({stem}-[\dT.-]+{end})(\.gz)?")
+    found: dict[str, Path] = {}
+    for path in sorted(live.parent.iterdir()):
+        if match := name.fullmatch(path.name):
+            found.setdefault(match[1], path)
+    return [*found.values(), live]

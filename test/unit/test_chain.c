@@ -359,6 +359,24 @@ TEST(what_was_written_copied_and_cut_since_an_empty_log_was_seen_is_read_first)
     logs_stop();
 }
 
+/* As another lane does that starts later, at a file that is gone. */
+TEST(a_file_that_is_added_as_lost_turns_nobody_back)
+{
+    struct identity gone = { .dev = 1, .ino = 1, .head_len = 1 };
+    struct file *lost;
+
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    lost = file_ref(trail_add_lost(logs_trail, &gone, SPAN("gone")));
+    logs_add("audit.log", "2\n");
+    EQ_STR("2|", logs_rest());
+    file_unref(lost);
+    logs_stop();
+}
+
 TEST(a_log_that_was_cut_before_it_was_read_and_then_deleted_is_two_files)
 {
     logs_prepare();
@@ -816,6 +834,25 @@ TEST(a_live_file_with_the_inode_of_the_one_before_is_another)
         fprintf(stderr, "skipped: no inode was used again here\n");
     logs_start();
     EQ_STR("two|", logs_rest());
+    logs_stop();
+}
+
+/* Both are remembered, for somebody has yet to pass the first; its head is
+ * shorter, as if it had been seen when its first line was not whole. */
+TEST(a_place_is_in_the_file_that_has_its_head)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_stop();
+    logs_cut("audit.log", 0); /* as good as another file with its inode */
+    logs_add("audit.log", "a longer line\n");
+    logs_start();
+    trail_hold(logs_trail);
+    EQ_STR("gap:deleted|a longer line|", logs_rest());
+    logs_restart();
+    EQ_STR("", logs_rest());
     logs_stop();
 }
 
