@@ -23,8 +23,7 @@ static bool has_inode(const struct file *f, enum form form,
 {
     const struct name *n = &f->names[form];
 
-    if (n->path != NULL && n->st.st_dev == st->st_dev &&
-        n->st.st_ino == st->st_ino)
+    if (n->path != NULL && same_inode(&n->st, st))
         return true;
     return f->fd < 0 && f->loss != LOSS_TRUNCATED &&
            f->names[FORM_PLAIN].path == NULL &&
@@ -95,8 +94,9 @@ static bool is_copy_of_live(const struct file *live, int fd)
            st.st_size > 0 && same_bytes(fd, live->fd, (uint64_t)st.st_size);
 }
 
-bool known_is_cut(const struct chain *c, const struct entry *e,
-                  const struct head *h)
+/* Whether it holds what the file held that was cut. */
+static bool is_copy_of_cut(const struct chain *c, const struct entry *e,
+                           const struct head *h)
 {
     const struct live_end *end = &c->cut_end;
     char bytes[IDENTITY_GUARD_MAX];
@@ -149,16 +149,24 @@ bool known_is_copy(const struct chain *c, const struct file *live,
 }
 
 /* Whether the sizes allow that it is the text of `f` in another form. */
-static bool has_size_of(const struct file *f, const struct entry *e)
+static bool has_size_of(struct file *f, const struct entry *e)
 {
-    uint64_t size = (uint64_t)e->st.st_size;
+    uint64_t size;
     uint32_t isize;
 
+    (void)file_text_size(f, &size);
     if (!f->has_text_size || (f->fd < 0 && f->might_grow))
         return true; /* it may have been cut before its size was noted */
     if (e->sibling.is_gz)
-        return gunzip_size(e->fd, &isize) && isize == (uint32_t)f->text_size;
-    return size == f->text_size;
+        return gunzip_size(e->fd, &isize) && isize == (uint32_t)size;
+    return (uint64_t)e->st.st_size == size;
+}
+
+/* X.log and X.log.gz */
+static bool has_name_of(const struct file *f, const struct entry *e)
+{
+    return f->sibling.kind == e->sibling.kind &&
+           strcmp(f->sibling.key, e->sibling.key) == 0;
 }
 
 /* Half a first line, all that some files hold, begins like many another one. */
@@ -167,21 +175,10 @@ static bool tells_more(const struct file *f, const struct file *other)
     return other == NULL || f->id.head_len > other->id.head_len;
 }
 
-static void refresh_size(struct file *f)
-{
-    struct stat st;
-
-    if (f->fd < 0 || f->form != FORM_PLAIN || fstat(f->fd, &st) != 0)
-        return;
-    f->text_size = (uint64_t)st.st_size;
-    f->has_text_size = true;
-}
-
 struct file *known_plain_of(const struct chain *c, const struct entry *gz)
 {
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (f->names[FORM_PLAIN].seen && f->sibling.kind == gz->sibling.kind &&
-            strcmp(f->sibling.key, gz->sibling.key) == 0)
+        if (f->names[FORM_PLAIN].seen && has_name_of(f, gz))
             return f;
     }
     return NULL;
@@ -192,14 +189,14 @@ struct file *known_by_text(const struct chain *c, const struct file *live,
 {
     struct file *found = NULL;
 
+    if (is_copy_of_cut(c, e, h))
+        return c->cut;
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
         if (f == live || f->names[form_of(e)].seen ||
             !identity_has_head(&f->id, h))
             continue;
-        if (f->sibling.kind == e->sibling.kind &&
-            strcmp(f->sibling.key, e->sibling.key) == 0)
-            return f; /* X.log and X.log.gz */
-        refresh_size(f);
+        if (has_name_of(f, e))
+            return f;
         if (!f->names[FORM_PLAIN].seen && has_size_of(f, e) &&
             tells_more(f, found))
             found = f;

@@ -22,7 +22,8 @@ struct file *known_by_name(const struct chain *c, enum form form,
                            const struct head *seen);
 /* The one whose plain form has the name of that .gz without its ending. */
 struct file *known_plain_of(const struct chain *c, const struct entry *gz);
-/* One that has the same text as `e`, and no form of that kind at present. */
+/* One that has the same text as `e`, and no form of that kind at present; the
+ * one that was cut, if `e` is its copy. */
 struct file *known_by_text(const struct chain *c, const struct file *live,
                            const struct entry *e, const struct head *h);
 /* The one that a pin of before the last stop belongs to: the one that has its
@@ -34,8 +35,5 @@ struct file *known_by_pin(const struct chain *c, enum form form,
  * which copytruncate has not cut yet, or of another, made by hand. */
 bool known_is_copy(const struct chain *c, const struct file *live,
                    const struct entry *e, const struct head *h);
-/* Whether it holds what the file held that was cut. */
-bool known_is_cut(const struct chain *c, const struct entry *e,
-                  const struct head *h);
 
 #endif

@@ -92,13 +92,10 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
         log_debug(c->who, "%s is a copy of what is read as well", e->path);
         return;
     }
-    if (known_is_cut(c, e, &h))
-        f = c->cut;
-    if (f == NULL)
-        f = known_by_text(c, live, e, &h);
+    f = known_by_text(c, live, e, &h);
     if (f == NULL && live != NULL && chain_check_live(c)) {
         live = c->live; /* cut just now: after it was copied, then */
-        f = known_is_cut(c, e, &h) ? c->cut : known_by_text(c, live, e, &h);
+        f = known_by_text(c, live, e, &h);
     }
     if (f != NULL)
         adopt(c, f, e);

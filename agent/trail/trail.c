@@ -211,15 +211,28 @@ static void load_roll(struct trail *t, int state)
 
 /* ---- life ---- */
 
+/* With an empty chain. `pins`: the directory they are in, or -1: none. */
+static struct trail *new_trail(uv_loop_t *loop, int pins, const char *name,
+                               const struct trail_conf *conf)
+{
+    struct trail *t = xcalloc(1, sizeof(*t));
+
+    t->loop = loop;
+    t->name = name;
+    t->conf = conf;
+    t->who = xprintf("trail %s", name);
+    t->chain.who = t->who;
+    t->chain.path = conf->path;
+    pins_open(&t->chain.pins, t->who, pins, name);
+    return t;
+}
+
 static void open_chain(struct trail *t, int state)
 {
     struct chain *c = &t->chain;
 
-    c->who = t->who;
-    c->path = t->conf->path;
     c->quiet_ms = t->conf->quiet;
     c->pin_max_bytes = t->conf->pin_max_bytes;
-    pins_open(&c->pins, t->who, state, t->name);
     if (state >= 0)
         load_roll(t, state);
     c->changed = on_chain_changed;
@@ -232,14 +245,10 @@ static void open_chain(struct trail *t, int state)
 struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
                          const char *name, const struct trail_conf *conf)
 {
-    struct trail *t = xcalloc(1, sizeof(*t));
+    struct trail *t = new_trail(loop, state, name, conf);
     char *prefix;
 
-    t->loop = loop;
-    t->name = name;
-    t->conf = conf;
     t->watcher = w;
-    t->who = xprintf("trail %s", name);
     t->roll_name = xprintf("%s.roll", name);
     if (state >= 0)
         t->saver =
@@ -266,20 +275,14 @@ static void on_intake(void *arg)
 struct trail *trail_open_stdin(uv_loop_t *loop, int state, const char *name,
                                const struct trail_conf *conf, struct err *e)
 {
-    struct trail *t = xcalloc(1, sizeof(*t));
+    struct trail *t = new_trail(loop, -1, name, conf);
     struct intake_env env = { .loop = loop,
+                              .who = t->who,
                               .state = state,
                               .max_line = conf->max_line,
                               .more = on_intake,
                               .arg = t };
 
-    t->loop = loop;
-    t->name = name;
-    t->conf = conf;
-    env.who = t->who = xprintf("trail %s", name);
-    t->chain.who = t->who;
-    t->chain.path = conf->path;
-    pins_open(&t->chain.pins, t->who, -1, name);
     t->intake = intake_open(&env, &t->chain, e);
     if (t->intake == NULL) {
         err_prefix(e, "trail %s", name);
@@ -308,8 +311,7 @@ void trail_close(struct trail *t)
 {
     if (t == NULL)
         return;
-    if (t->watch != NULL)
-        watch_close(t->watch);
+    watch_close(t->watch);
     t->watch = NULL;
     intake_close(t->intake);
     if (t->saver != NULL)
