@@ -262,8 +262,8 @@ static enum cursor_what from_buffer(struct cursor *c, struct line *line)
     return CURSOR_LINE;
 }
 
-/* The rest of a file that ends without a newline. At the end of a pipe it is a
- * line: who wrote it has finished, and the parser tells whether it is whole. */
+/* The rest of a file that ends without a newline. In a trail that ends it
+ * is a line: who wrote it has finished, and the parser tells whether it is whole. */
 static enum cursor_what torn(struct cursor *c, struct line *line)
 {
     size_t len = c->end - c->begin;
@@ -278,7 +278,7 @@ static enum cursor_what torn(struct cursor *c, struct line *line)
         .len = len,
     };
     advance(c, len);
-    return trail_intake(c->trail) != NULL ? CURSOR_LINE : CURSOR_TORN;
+    return trail_ends(c->trail) ? CURSOR_LINE : CURSOR_TORN;
 }
 
 /* ---- from file to file ---- */

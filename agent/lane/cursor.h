@@ -20,7 +20,7 @@
 #include "agent/trail/reader.h"
 
 enum cursor_what {
-    CURSOR_LINE, /* a whole line, or what standard input ended with */
+    CURSOR_LINE, /* a whole line, or the last of what has an end */
     CURSOR_TORN, /* the rest of a file that will not grow, no newline */
     CURSOR_LONG, /* a line over max_line: only its head is kept */
     CURSOR_GAP,  /* what stood here can never be read: see `gap` */

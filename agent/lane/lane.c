@@ -7,6 +7,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/lane/checkpoint.h"
+#include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
 /* ---- the loop's side ---- */
@@ -35,7 +36,8 @@ static bool is_done(const struct lane *l)
 
 static void tell_ended(struct lane *l)
 {
-    if (l->ended || l->gone || !lane_is_at_end(l) || !is_done(l))
+    if (l->ended || l->gone || l->env.ended == NULL || !lane_is_at_end(l) ||
+        !is_done(l))
         return;
     l->ended = true;
     l->env.ended(l->env.arg);
@@ -303,6 +305,16 @@ static bool open_output(struct lane *l, struct err *e)
     return l->output != NULL;
 }
 
+static void take_parser(struct lane *l)
+{
+    l->parser_ops = l->env.parser_ops;
+    l->parser = l->env.parser;
+    if (l->parser_ops != NULL)
+        return;
+    l->parser_ops = parsers[trail_settings(l->env.trail)->parser];
+    l->parser = l->parser_ops->open();
+}
+
 struct lane *lane_open(const struct lane_env *env, struct err *e)
 {
     struct lane *l = xcalloc(1, sizeof(*l));
@@ -316,8 +328,7 @@ struct lane *lane_open(const struct lane_env *env, struct err *e)
     if (most > 0 && l->in_flight > most)
         l->in_flight = most;
     l->buffers.most = 2 * env->conf->batch_bytes;
-    l->parser_ops = parsers[trail_settings(env->trail)->parser];
-    l->parser = l->parser_ops->open();
+    take_parser(l);
     l->waiter = (struct waiter){ .more = on_more, .arg = l };
     l->last_us = CLOCK_NO_TIME;
     cursor_open(&l->cursor, env->trail, l->who);
@@ -422,6 +433,17 @@ void lane_close(struct lane *l, void (*closed)(void *arg), void *arg)
         on_saver_closed(l);
 }
 
+void lane_print_dead(const struct lane *l, struct dead_letter *d,
+                     struct buf *out)
+{
+    d->trail = trail_name(l->env.trail);
+    d->output = l->env.output;
+    if (l->env.print_dead != NULL)
+        l->env.print_dead(l->env.arg, d, out);
+    else
+        dead_print(d, out);
+}
+
 /* ---- asking ---- */
 
 const char *lane_who(const struct lane *l)
@@ -469,48 +491,62 @@ static uint64_t open_events(const struct lane *l)
     return n;
 }
 
+void lane_look(const struct lane *l, struct lane_view *view)
+{
+    struct low_mark m = lane_low_mark(l);
+
+    *view =
+        (struct lane_view){ .count = l->count, .in_flight = open_events(l) };
+    view->count.read_bytes = l->cursor.read_bytes;
+    view->count.hole_bytes = l->cursor.hole_bytes;
+    trail_lag(l->env.trail, m.file, m.offset, &view->lag);
+    if (l->trouble.attempts > 0) {
+        view->trouble = l->trouble.why;
+        view->trouble_ms = uv_now(l->env.loop) - l->trouble.since_ms;
+    }
+}
+
 /* How far behind it is, and how long that may go on; "unknown" where nobody can
  * tell. */
-static void add_lag(const struct lane *l, struct buf *out)
+static void add_lag(const struct lane *l, const struct trail_lag *lag,
+                    struct buf *out)
 {
     struct low_mark m = lane_low_mark(l);
     int64_t behind = 0;
-    struct trail_lag lag;
 
-    trail_lag(l->env.trail, m.file, m.offset, &lag);
-    if (lag.bytes > 0 && m.last_us != CLOCK_NO_TIME)
+    if (lag->bytes > 0 && m.last_us != CLOCK_NO_TIME)
         behind = (clock_wall_us() - m.last_us) / 1000000;
     buf_printf(out,
                "backlog_bytes=%" PRIu64 " backlog_seconds=%" PRIi64
                " backlog_files=%" PRIu64 " seconds_to_loss=",
-               lag.bytes, behind > 0 ? behind : 0, lag.files);
-    if (lag.seconds_left < 0)
+               lag->bytes, behind > 0 ? behind : 0, lag->files);
+    if (lag->seconds_left < 0)
         buf_printf(out, "unknown");
     else
-        buf_printf(out, "%" PRIi64, lag.seconds_left);
+        buf_printf(out, "%" PRIi64, lag->seconds_left);
 }
 
 void lane_log_counters(const struct lane *l)
 {
-    struct counters c = l->count;
-    uint64_t in_flight = open_events(l);
+    struct lane_view v;
+    const struct counters *c = &v.count;
     struct buf lag = { 0 };
 
-    c.read_bytes = l->cursor.read_bytes;
-    c.hole_bytes = l->cursor.hole_bytes;
-    add_lag(l, &lag);
-    log_always(
-        l->who,
-        "counters read=%" PRIu64 " delivered=%" PRIu64 " duplicate=%" PRIu64
-        " filtered=%" PRIu64 " dead=%" PRIu64 " in_flight=%" PRIu64
-        " balanced=%s read_bytes=%" PRIu64 " sent_bytes=%" PRIu64
-        " requests=%" PRIu64 " retried=%" PRIu64 " blocked=%" PRIu64
-        " refused=%" PRIu64 " quarantined=%" PRIu64 " hole_bytes=%" PRIu64
-        " gaps=%" PRIu64 " gap_bytes=%" PRIu64 " checkpoints=%" PRIu64 " %.*s",
-        c.read, c.delivered, c.duplicate, c.filtered, c.refused + c.quarantined,
-        in_flight, counters_balance(&c, in_flight) ? "yes" : "NO", c.read_bytes,
-        c.sent_bytes, c.requests, c.retried, c.blocked, c.refused,
-        c.quarantined, c.hole_bytes, c.gaps, c.gap_bytes, c.checkpoints,
-        (int)lag.len, lag.at);
+    lane_look(l, &v);
+    add_lag(l, &v.lag, &lag);
+    log_always(l->who,
+               "counters read=%" PRIu64 " delivered=%" PRIu64
+               " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
+               " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
+               " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
+               " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
+               " hole_bytes=%" PRIu64 " gaps=%" PRIu64 " gap_bytes=%" PRIu64
+               " checkpoints=%" PRIu64 " %.*s",
+               c->read, c->delivered, c->duplicate, c->filtered,
+               c->refused + c->quarantined, v.in_flight,
+               counters_balance(c, v.in_flight) ? "yes" : "NO", c->read_bytes,
+               c->sent_bytes, c->requests, c->retried, c->blocked, c->refused,
+               c->quarantined, c->hole_bytes, c->gaps, c->gap_bytes,
+               c->checkpoints, (int)lag.len, lag.at);
     buf_free(&lag);
 }

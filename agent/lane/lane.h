@@ -20,6 +20,9 @@
 #include "outputs/output.h"
 
 struct lane;
+struct dead_letter;
+struct parser;
+struct parser_ops;
 
 struct lane_env {
     uv_loop_t *loop;
@@ -29,9 +32,15 @@ struct lane_env {
     const struct output_ops *ops;
     const void *output_conf;
     const struct lane_conf *conf;
+    /* Instead of the trail's parser: opened, and closed with the lane. NULL:
+     * that. */
+    const struct parser_ops *parser_ops;
+    struct parser *parser;
+    /* Instead of dead_print(), on the loop. NULL: that. */
+    void (*print_dead)(void *arg, const struct dead_letter *d, struct buf *out);
     /* The output will never take anything again. */
     void (*gone)(void *arg);
-    /* Standard input has ended, and all of it is settled. */
+    /* The trail has ended, and all of it is settled. NULL: it never does. */
     void (*ended)(void *arg);
     void *arg;
 };
@@ -49,6 +58,15 @@ void lane_drain(struct lane *l, void (*drained)(void *arg), void *arg);
  * given up. `closed` on the loop, then it is gone. */
 void lane_close(struct lane *l, void (*closed)(void *arg), void *arg);
 
+/* How it stands. */
+struct lane_view {
+    struct counters count;
+    uint64_t in_flight;   /* events */
+    struct trail_lag lag; /* of what is settled */
+    const char *trouble;  /* why nothing is taken; NULL: all is well */
+    uint64_t trouble_ms;  /* for so long */
+};
+void lane_look(const struct lane *l, struct lane_view *view);
 const char *lane_who(const struct lane *l);
 /* Says what was read but not settled, if anything was. */
 void lane_log_left_behind(const struct lane *l);

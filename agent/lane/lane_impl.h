@@ -94,6 +94,10 @@ bool lane_is_piped(const struct lane *l);
 /* All there will ever be was read. */
 bool lane_is_at_end(const struct lane *l);
 
+/* Adds the record of an event or line of this lane to `out`. */
+void lane_print_dead(const struct lane *l, struct dead_letter *d,
+                     struct buf *out);
+
 /* load.c: reads as much as there is room for, within a budget. Returns whether
  * there is more to do at once. */
 bool lane_load(struct lane *l);

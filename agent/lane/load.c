@@ -145,19 +145,17 @@ static void quarantine(struct lane *l, const char *reason)
     struct shipment *s = l->filling;
     const struct line *line = &l->line;
 
-    dead_print(
-        &(struct dead_letter){
-            .kind = "quarantined",
-            .reason = reason,
-            .trail = trail_name(l->env.trail),
-            .output = l->env.output,
-            .file = file_path(l->cursor.file),
-            .offset = line->offset,
-            .length = line->len,
-            .line = line->bytes,
-            .hash = l->line_what == CURSOR_LONG ? line->hash : NULL,
-        },
-        &s->dead);
+    lane_print_dead(l,
+                    &(struct dead_letter){
+                        .kind = "quarantined",
+                        .reason = reason,
+                        .file = file_path(l->cursor.file),
+                        .offset = line->offset,
+                        .length = line->len,
+                        .line = line->bytes,
+                        .hash = l->line_what == CURSOR_LONG ? line->hash : NULL,
+                    },
+                    &s->dead);
     s->quarantined++;
 }
 

@@ -71,21 +71,20 @@ static void refuse(struct shipment *s, uint32_t i)
     const struct lane *l = s->lane;
     const struct item *it = &s->batch.items[i];
 
-    dead_print(
-        &(struct dead_letter){
-            .kind = "refused",
-            .reason = batch_reason(&s->batch, it),
-            .trail = trail_name(l->env.trail),
-            .output = l->env.output,
-            .file = file_path(s->file),
-            .offset = it->place,
-            .length = it->line_len,
-            .status = it->status,
-            .id = l->env.ops->id_of != NULL ? l->env.ops->id_of(&s->batch, i)
-                                            : SPAN(""),
-            .document = batch_item_doc(&s->batch, i),
-        },
-        &s->dead);
+    lane_print_dead(l,
+                    &(struct dead_letter){
+                        .kind = "refused",
+                        .reason = batch_reason(&s->batch, it),
+                        .file = file_path(s->file),
+                        .offset = it->place,
+                        .length = it->line_len,
+                        .status = it->status,
+                        .id = l->env.ops->id_of != NULL
+                                  ? l->env.ops->id_of(&s->batch, i)
+                                  : SPAN(""),
+                        .document = batch_item_doc(&s->batch, i),
+                    },
+                    &s->dead);
     s->refused++;
 }
 

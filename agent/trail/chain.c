@@ -324,8 +324,9 @@ bool chain_is_final(struct file *f)
         return false;
     if (f->fd < 0)
         return f->loss != LOSS_NONE; /* else it may yet be opened */
-    if (f->sibling.kind == SIBLING_TIMED || f->chain->is_lumberjack ||
-        f->is_copy || f->is_spool || f->form == FORM_GZ)
+    if (f->chain->is_given || f->sibling.kind == SIBLING_TIMED ||
+        f->chain->is_lumberjack || f->is_copy || f->is_spool ||
+        f->form == FORM_GZ)
         return true;
     return holds_something(f->next) && is_quiet(f);
 }
@@ -350,6 +351,8 @@ bool chain_is_stale(const struct file *f)
     int64_t age_us;
     struct stat st;
 
+    if (f->chain->is_given)
+        return true; /* nobody waits for it to be finished */
     if (f->names[FORM_PLAIN].path != NULL || fstat(f->fd, &st) != 0)
         return false;
     age_us = clock_wall_us() - st.st_mtim.tv_sec * INT64_C(1000000);

@@ -56,7 +56,8 @@ struct file {
     bool might_grow;  /* when it was last seen open: its size then is no end */
     bool is_spool;    /* of standard input: nothing cuts it, and what all its
                        * readers are past is NULs */
-    bool is_end;      /* what stands behind that; there is nothing in it */
+    bool is_end;      /* behind the last one of a trail that ends; there is
+                       * nothing in it */
     bool is_rolled;   /* the roll that was printed last has it */
     bool remembered;  /* the roll on disk has it */
     enum loss loss;
@@ -90,6 +91,7 @@ struct chain {
     struct live_end cut_end;
     struct timespec dir_mtime; /* at the last look; 0: look again */
     ino_t dir_ino;
+    bool is_given;      /* these files and no others: see given.h */
     unsigned holds;     /* readers that are nowhere yet: nothing is dropped */
     bool began;         /* a reader has begun */
     bool was_scanned;   /* once, at least */

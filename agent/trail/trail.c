@@ -13,6 +13,7 @@
 #include "agent/base/log.h"
 #include "agent/base/saver.h"
 #include "agent/trail/chain.h"
+#include "agent/trail/given.h"
 #include "agent/trail/intake.h"
 #include "agent/trail/retention.h"
 #include "agent/trail/roll.h"
@@ -122,6 +123,11 @@ void trail_wait_cancel(struct trail *t, struct waiter *w)
     *at = w->next;
     w->waits = false;
     listen_if_waited_for(t);
+}
+
+void trail_nudge(struct trail *t)
+{
+    on_hint(t);
 }
 
 void trail_forget_hints(struct trail *t)
@@ -290,6 +296,18 @@ struct trail *trail_open_stdin(uv_loop_t *loop, int state, const char *name,
         return NULL;
     }
     return t;
+}
+
+struct trail *trail_open_files(uv_loop_t *loop, const char *name,
+                               const struct trail_conf *conf,
+                               char *const *paths, size_t n, struct err *e)
+{
+    struct trail *t = new_trail(loop, -1, name, conf);
+
+    if (given_open(&t->chain, paths, n, e) == 0)
+        return t;
+    trail_close(t);
+    return NULL;
 }
 
 static void on_saver_closed(void *arg)
@@ -492,6 +510,11 @@ const char *trail_name(const struct trail *t)
 const struct trail_conf *trail_settings(const struct trail *t)
 {
     return t->conf;
+}
+
+bool trail_ends(const struct trail *t)
+{
+    return t->intake != NULL || t->chain.is_given;
 }
 
 struct intake *trail_intake(const struct trail *t)

@@ -53,6 +53,13 @@ struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
 /* Of standard input; `state` is open. NULL with `e` set. */
 struct trail *trail_open_stdin(uv_loop_t *loop, int state, const char *name,
                                const struct trail_conf *conf, struct err *e);
+/* Of exactly these files, in that order; it ends behind the last one. Errors
+ * are those of given_open(). NULL with `e` set. */
+struct trail *trail_open_files(uv_loop_t *loop, const char *name,
+                               const struct trail_conf *conf,
+                               char *const *paths, size_t n, struct err *e);
+/* Whether it has an end: standard input, or files that were given. */
+bool trail_ends(const struct trail *t);
 /* NULL unless it is of standard input. */
 struct intake *trail_intake(const struct trail *t);
 /* All files must have been let go. On the loop: gone soon after. */
@@ -65,6 +72,8 @@ void trail_look_closely(struct trail *t);
 /* `w` is called, from the loop, once anything may have changed. */
 void trail_wait(struct trail *t, struct waiter *w);
 void trail_wait_cancel(struct trail *t, struct waiter *w);
+/* Calls all who wait: of what was given nobody hints that it can be read. */
+void trail_nudge(struct trail *t);
 /* What was hinted so far is known: the caller reads to the end now. */
 void trail_forget_hints(struct trail *t);
 
@@ -106,7 +115,7 @@ void file_guard(const struct file *f, uint64_t offset, struct guard *g);
 int64_t file_entered_us(const struct file *f);
 enum loss file_loss(const struct file *f);
 bool file_is_open(const struct file *f);
-/* The end of standard input: all of it was read, and no more will come. */
+/* The end of a trail that has one: all of it was read, no more will come. */
 bool file_is_end(const struct file *f);
 /* Of a lost file: whether it was read to its end when it was still there, and
  * nothing can have come between it and the next one. */
