@@ -10,52 +10,10 @@
 #include <unistd.h>
 
 #include "agent/base/opt.h"
+#include "agent/base/show.h"
 #include "agent/cli/cli.h"
 
-struct command {
-    const char *name;
-    const char *help;  /* one line */
-    const char *usage; /* behind "Usage: tallyman NAME" */
-    int (*run)(int argc, char **argv);
-};
-
-static const struct command commands[] = {
-    {
-        .name = "run",
-        .help = "ship the trails to the outputs",
-        .usage =
-            " [-c FILE] [--log-level LEVEL]\n\n"
-            "Reads every trail and delivers each event to its outputs, until "
-            "stopped.\n\n"
-            "  -c FILE            the configuration; default\n"
-            "                     " CLI_DEFAULT_CONF "\n"
-            "  --log-level LEVEL  error, warn, info or debug; overrides the\n"
-            "                     configuration's log_level\n\n"
-            "A trail with path \"-\" is standard input; where it is the only "
-            "one, its end is\nthe end.\n\n"
-            "SIGTERM or SIGINT stops after what is in flight is settled, a "
-            "second one at\nonce. SIGUSR1 prints the counters.\n\n"
-            "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong "
-            "command line,\n3 wrong configuration, 4 the state directory "
-            "cannot be used, 5 another agent\nholds it, 6 stopped at once by "
-            "a second signal.\n",
-        .run = cmd_run,
-    },
-    {
-        .name = "check",
-        .help = "check a configuration, or list all options",
-        .usage =
-            " [FILE]\n       tallyman check --options\n\n"
-            "Reads FILE (default " CLI_DEFAULT_CONF ") as\n"
-            "'run' would and reports every mistake in it as "
-            "FILE:LINE:COLUMN: text.\n\n"
-            "  --options  print every option, with default and explanation, "
-            "as YAML\n\n"
-            "Exit codes: 0 the configuration is right, 2 wrong command line, "
-            "3 it is wrong.\n",
-        .run = cmd_check,
-    },
-};
+#define MAX_COMMANDS 32
 
 static void print_help(FILE *out)
 {
@@ -63,8 +21,8 @@ static void print_help(FILE *out)
           "Ships the Kubernetes audit log to Elasticsearch, OpenSearch, a "
           "file or standard\noutput; every event, once.\n\nCommands:\n",
           out);
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  %-6s  %s\n", commands[i].name, commands[i].help);
+    for (const struct command *const *c = commands; *c != NULL; c++)
+        fprintf(out, "  %-6s  %s\n", (*c)->name, (*c)->help);
     fputs("\n  tallyman COMMAND --help   about one command\n", out);
     fputs("  tallyman --version\n", out);
 }
@@ -76,23 +34,23 @@ static bool is_help(const char *arg)
 
 static int unknown(const char *name)
 {
-    const char *names[ARRAY_LEN(commands) + 3];
-    const char *nearest;
+    const char *names[MAX_COMMANDS + 3], *nearest;
+    struct buf shown = { 0 };
     size_t n = 0;
 
-    while (n < ARRAY_LEN(commands)) {
-        names[n] = commands[n].name;
-        n++;
-    }
+    for (; commands[n] != NULL && n < MAX_COMMANDS; n++)
+        names[n] = commands[n]->name;
     names[n++] = "--help";
     names[n++] = "--version";
     names[n] = NULL;
     nearest = opt_nearest(names, name);
-    fprintf(stderr, "tallyman: unknown %s '%s'",
-            name[0] == '-' ? "option" : "command", name);
+    show_add(&shown, span(name, strlen(name)));
+    fprintf(stderr, "tallyman: unknown %s '%.*s'",
+            name[0] == '-' ? "option" : "command", (int)shown.len, shown.at);
     if (nearest != NULL)
         fprintf(stderr, ", did you mean '%s'?", nearest);
     fputs("\nTry 'tallyman --help'.\n", stderr);
+    buf_free(&shown);
     return EXIT_USAGE;
 }
 
@@ -134,9 +92,9 @@ int main(int argc, char **argv)
         puts("tallyman " TALLYMAN_VERSION);
         return EXIT_OK;
     }
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0)
-            return dispatch(&commands[i], argc - 1, argv + 1);
+    for (const struct command *const *c = commands; *c != NULL; c++) {
+        if (strcmp((*c)->name, argv[1]) == 0)
+            return dispatch(*c, argc - 1, argv + 1);
     }
     return unknown(argv[1]);
 }

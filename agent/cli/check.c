@@ -4,7 +4,6 @@
  * but the files of ${file:...}.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "agent/cli/cli.h"
 #include "agent/ops/conf.h"
@@ -26,35 +25,40 @@ static int print_options(void)
     return EXIT_OK;
 }
 
-int cmd_check(int argc, char **argv)
+static int check(int argc, char **argv)
 {
-    static const char *const flags[] = { "--options", "--help", NULL };
-    const char *path = NULL;
     bool options = false;
-    int code;
+    const struct cli_flag flags[] = {
+        { "--options", NULL, &options },
+        { NULL, NULL, NULL },
+    };
+    struct cli_rest rest;
+    int rc = cli_parse(argc, argv, flags, &rest);
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--options") == 0) {
-            options = true;
-        } else if (argv[i][0] == '-') {
-            return cli_unknown_flag("check", argv[i], flags);
-        } else if (path != NULL) {
-            fprintf(stderr, "tallyman check: one FILE, not '%s' as well\n",
-                    argv[i]);
-            return EXIT_USAGE;
-        } else {
-            path = argv[i];
-        }
-    }
-    if (options && path != NULL) {
-        fputs("tallyman check: --options takes no FILE\n", stderr);
-        return EXIT_USAGE;
-    }
-    code = options ? print_options()
-                   : check_file(path != NULL ? path : CLI_DEFAULT_CONF);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("tallyman check: standard output");
-        return EXIT_FAILED;
-    }
-    return code;
+    if (rc != EXIT_OK)
+        return rc;
+    if (rest.n > 1)
+        return cli_misuse("check", "one FILE, not '%s' as well", rest.at[1]);
+    if (options && rest.n > 0)
+        return cli_misuse("check", "--options takes no FILE");
+    rc = options ? print_options()
+                 : check_file(rest.n > 0 ? rest.at[0] : CLI_DEFAULT_CONF);
+    return cli_flush("check") != EXIT_OK ? EXIT_FAILED : rc;
 }
+
+extern const struct command command_check;
+
+const struct command command_check = {
+    .name = "check",
+    .help = "check a configuration, or list all options",
+    .usage =
+        " [FILE]\n       tallyman check --options\n\n"
+        "Reads FILE (default " CLI_DEFAULT_CONF ") as\n"
+        "'run' would and reports every mistake in it as "
+        "FILE:LINE:COLUMN: text.\n\n"
+        "  --options  print every option, with default and explanation, "
+        "as YAML\n\n"
+        "Exit codes: 0 the configuration is right, 2 wrong command line, "
+        "3 it is wrong.\n",
+    .run = check,
+};

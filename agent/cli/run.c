@@ -12,48 +12,14 @@
 #include "agent/cli/cli.h"
 #include "agent/ops/agent.h"
 
-struct run_args {
-    const char *conf;
-    const char *level; /* NULL: the configuration's */
-};
-
-static int take_value(int argc, char **argv, int *i, const char **out)
-{
-    if (*i + 1 == argc) {
-        fprintf(stderr, "tallyman run: %s needs a value\n", argv[*i]);
-        return EXIT_USAGE;
-    }
-    *out = argv[++*i];
-    return EXIT_OK;
-}
-
-static int parse_args(int argc, char **argv, struct run_args *args)
-{
-    static const char *const flags[] = { "-c", "--log-level", "--help", NULL };
-    int rc = EXIT_OK;
-
-    for (int i = 1; i < argc && rc == EXIT_OK; i++) {
-        if (strcmp(argv[i], "-c") == 0)
-            rc = take_value(argc, argv, &i, &args->conf);
-        else if (strcmp(argv[i], "--log-level") == 0)
-            rc = take_value(argc, argv, &i, &args->level);
-        else
-            rc = cli_unknown_flag("run", argv[i], flags);
-    }
-    return rc;
-}
-
 static int find_level(const char *name, unsigned *level)
 {
     for (*level = 0; *level < LOG_NLEVELS; ++*level) {
         if (strcmp(name, log_level_names[*level]) == 0)
             return EXIT_OK;
     }
-    fprintf(stderr,
-            "tallyman run: '%s' is no log level: error, warn, info or "
-            "debug\n",
-            name);
-    return EXIT_USAGE;
+    return cli_misuse(
+        "run", "'%s' is no log level: error, warn, info or debug", name);
 }
 
 static void cut_short(void)
@@ -75,21 +41,26 @@ static int exit_code(enum agent_end end)
     }
 }
 
-int cmd_run(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    struct run_args args = { .conf = CLI_DEFAULT_CONF };
-    int rc = parse_args(argc, argv, &args);
+    const char *path = CLI_DEFAULT_CONF, *level_name = NULL;
+    const struct cli_flag flags[] = {
+        { "-c", &path, NULL },
+        { "--log-level", &level_name, NULL },
+        { NULL, NULL, NULL },
+    };
+    int rc = cli_parse(argc, argv, flags, NULL);
     unsigned level = 0;
     struct conf *conf;
 
-    if (rc == EXIT_OK && args.level != NULL)
-        rc = find_level(args.level, &level);
+    if (rc == EXIT_OK && level_name != NULL)
+        rc = find_level(level_name, &level);
     if (rc != EXIT_OK)
         return rc;
-    conf = conf_read(args.conf, stderr);
+    conf = conf_read(path, stderr);
     if (conf == NULL)
         return EXIT_CONFIG;
-    log_set_level(args.level != NULL ? level : conf->agent.log_level);
+    log_set_level(level_name != NULL ? level : conf->agent.log_level);
     /* Batches and long lines go back to the system when they are freed; what
      * libcurl takes and gives for every request does not. */
     mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
@@ -99,3 +70,27 @@ int cmd_run(int argc, char **argv)
     conf_free(conf);
     return rc;
 }
+
+extern const struct command command_run;
+
+const struct command command_run = {
+    .name = "run",
+    .help = "ship the trails to the outputs",
+    .usage =
+        " [-c FILE] [--log-level LEVEL]\n\n"
+        "Reads every trail and delivers each event to its outputs, until "
+        "stopped.\n\n"
+        "  -c FILE            the configuration; default\n"
+        "                     " CLI_DEFAULT_CONF "\n"
+        "  --log-level LEVEL  error, warn, info or debug; overrides the\n"
+        "                     configuration's log_level\n\n"
+        "A trail with path \"-\" is standard input; where it is the only "
+        "one, its end is\nthe end.\n\n"
+        "SIGTERM or SIGINT stops after what is in flight is settled, a "
+        "second one at\nonce. SIGUSR1 prints the counters.\n\n"
+        "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong "
+        "command line,\n3 wrong configuration, 4 the state directory "
+        "cannot be used, 5 another agent\nholds it, 6 stopped at once by "
+        "a second signal.\n",
+    .run = run,
+};

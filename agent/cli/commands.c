@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of commands, by hand: a new one is a file and two lines here. */
+#include "agent/cli/cli.h"
+
+extern const struct command command_check;
+extern const struct command command_run;
+
+const struct command *const commands[] = {
+    &command_run,
+    &command_check,
+    NULL,
+};
