@@ -100,5 +100,7 @@ struct output_ops {
 /* Every output there is, NULL-ended. */
 extern const struct output_ops *const outputs[];
 extern const char *const output_names[];
+/* NULL where there is none of that name. */
+const struct output_ops *outputs_find(const char *name);
 
 #endif

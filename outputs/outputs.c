@@ -19,3 +19,12 @@ const char *const output_names[] = {
     "stdout",
     NULL,
 };
+
+const struct output_ops *outputs_find(const char *name)
+{
+    for (size_t i = 0; outputs[i] != NULL; i++) {
+        if (strcmp(outputs[i]->name, name) == 0)
+            return outputs[i];
+    }
+    return NULL;
+}

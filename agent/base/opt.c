@@ -11,6 +11,8 @@
 
 #define NAME_MAX_BYTES 64 /* longer names resemble nothing */
 
+const char *const opt_switch_names[] = { "false", "true", NULL };
+
 struct scale {
     const char *unit;
     uint64_t of;
@@ -213,12 +215,16 @@ static int check_text(const struct opt *row, const char *text, struct err *e)
     return 0;
 }
 
-static void wipe(char **text)
+static void replace(char **field, const char *text)
 {
-    if (*text != NULL)
-        explicit_bzero(*text, strlen(*text));
-    free(*text);
-    *text = NULL;
+    free(*field);
+    *field = xstrdup(text);
+}
+
+static void drop(char **field)
+{
+    free(*field);
+    *field = NULL;
 }
 
 int opt_set(const struct opt *row, void *conf, const char *text, struct err *e)
@@ -236,12 +242,14 @@ int opt_set(const struct opt *row, void *conf, const char *text, struct err *e)
         return read_choice(row, text, field(row, conf), e);
     case OPT_T_STRING:
     case OPT_T_PATH:
+        rc = check_text(row, text, e);
+        if (rc == 0)
+            replace(field(row, conf), text);
+        return rc;
     case OPT_T_SECRET:
         rc = check_text(row, text, e);
-        if (rc == 0) {
-            wipe(field(row, conf));
-            *(char **)field(row, conf) = xstrdup(text);
-        }
+        if (rc == 0)
+            secret_set(field(row, conf), text);
         return rc;
     case OPT_T_LIST:
     case OPT_T_GROUP:
@@ -301,8 +309,10 @@ void opt_free(const struct opt *table, void *conf)
         switch (row->type) {
         case OPT_T_STRING:
         case OPT_T_PATH:
+            drop(field(row, conf));
+            break;
         case OPT_T_SECRET:
-            wipe(field(row, conf));
+            secret_free(field(row, conf));
             break;
         case OPT_T_LIST:
             free_list(field(row, conf));

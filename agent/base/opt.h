@@ -14,12 +14,12 @@
 
 #include <stdint.h>
 
-#include "agent/base/err.h"
+#include "agent/base/secret.h"
 
 enum opt_type {
     OPT_T_STRING,   /* char *, NULL where unset */
     OPT_T_PATH,     /* char *, an absolute path */
-    OPT_T_SECRET,   /* char *, never printed */
+    OPT_T_SECRET,   /* struct secret, never printed */
     OPT_T_BYTES,    /* uint64_t: 500, 64KiB, 2MiB, 1GiB */
     OPT_T_DURATION, /* uint64_t in milliseconds: 0, 50ms, 1s, 5m, 2h, 7d */
     OPT_T_COUNT,    /* uint64_t */
@@ -27,6 +27,14 @@ enum opt_type {
     OPT_T_LIST,     /* struct opt_list of strings, at least one */
     OPT_T_GROUP     /* a mapping with a table of its own */
 };
+
+/* Of a choice between opt_switch_names. */
+enum opt_switch {
+    OPT_FALSE,
+    OPT_TRUE
+};
+
+extern const char *const opt_switch_names[];
 
 struct opt_list {
     char **at;
@@ -62,10 +70,10 @@ struct opt {
         .name = #f, .type = OPT_T_PATH, .at = OPT_AT(S, f, char *), \
         __VA_ARGS__                                                 \
     }
-#define OPT_SECRET(S, f, ...)                                         \
-    {                                                                 \
-        .name = #f, .type = OPT_T_SECRET, .at = OPT_AT(S, f, char *), \
-        __VA_ARGS__                                                   \
+#define OPT_SECRET(S, f, ...)                                                \
+    {                                                                        \
+        .name = #f, .type = OPT_T_SECRET, .at = OPT_AT(S, f, struct secret), \
+        __VA_ARGS__                                                          \
     }
 #define OPT_BYTES(S, f, ...)                                           \
     {                                                                  \

@@ -51,14 +51,13 @@ extern const struct command command_check;
 const struct command command_check = {
     .name = "check",
     .help = "check a configuration, or list all options",
-    .usage =
-        " [FILE]\n       tallyman check --options\n\n"
-        "Reads FILE (default " CLI_DEFAULT_CONF ") as\n"
-        "'run' would and reports every mistake in it as "
-        "FILE:LINE:COLUMN: text.\n\n"
-        "  --options  print every option, with default and explanation, "
-        "as YAML\n\n"
-        "Exit codes: 0 the configuration is right, 2 wrong command line, "
-        "3 it is wrong.\n",
+    .usage = " [FILE]\n       tallyman check --options\n\n"
+             "Reads FILE (default " CLI_DEFAULT_CONF ") as\n"
+             "'run' would and reports every mistake in it as "
+             "FILE:LINE:COLUMN: text.\n\n"
+             "  --options  print every option, with default and explanation, "
+             "as YAML\n\n"
+             "Exit codes: 0 the configuration is right, 2 wrong command line, "
+             "3 it is wrong.\n",
     .run = check,
 };

@@ -18,8 +18,8 @@ static int find_level(const char *name, unsigned *level)
         if (strcmp(name, log_level_names[*level]) == 0)
             return EXIT_OK;
     }
-    return cli_misuse(
-        "run", "'%s' is no log level: error, warn, info or debug", name);
+    return cli_misuse("run", "'%s' is no log level: error, warn, info or debug",
+                      name);
 }
 
 static void cut_short(void)
@@ -76,21 +76,20 @@ extern const struct command command_run;
 const struct command command_run = {
     .name = "run",
     .help = "ship the trails to the outputs",
-    .usage =
-        " [-c FILE] [--log-level LEVEL]\n\n"
-        "Reads every trail and delivers each event to its outputs, until "
-        "stopped.\n\n"
-        "  -c FILE            the configuration; default\n"
-        "                     " CLI_DEFAULT_CONF "\n"
-        "  --log-level LEVEL  error, warn, info or debug; overrides the\n"
-        "                     configuration's log_level\n\n"
-        "A trail with path \"-\" is standard input; where it is the only "
-        "one, its end is\nthe end.\n\n"
-        "SIGTERM or SIGINT stops after what is in flight is settled, a "
-        "second one at\nonce. SIGUSR1 prints the counters.\n\n"
-        "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong "
-        "command line,\n3 wrong configuration, 4 the state directory "
-        "cannot be used, 5 another agent\nholds it, 6 stopped at once by "
-        "a second signal.\n",
+    .usage = " [-c FILE] [--log-level LEVEL]\n\n"
+             "Reads every trail and delivers each event to its outputs, until "
+             "stopped.\n\n"
+             "  -c FILE            the configuration; default\n"
+             "                     " CLI_DEFAULT_CONF "\n"
+             "  --log-level LEVEL  error, warn, info or debug; overrides the\n"
+             "                     configuration's log_level\n\n"
+             "A trail with path \"-\" is standard input; where it is the only "
+             "one, its end is\nthe end.\n\n"
+             "SIGTERM or SIGINT stops after what is in flight is settled, a "
+             "second one at\nonce. SIGUSR1 prints the counters.\n\n"
+             "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong "
+             "command line,\n3 wrong configuration, 4 the state directory "
+             "cannot be used, 5 another agent\nholds it, 6 stopped at once by "
+             "a second signal.\n",
     .run = run,
 };

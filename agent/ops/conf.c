@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ops/conf.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -78,34 +77,49 @@ static const struct output_ops *find_ops(const struct node *node)
     struct buf text = { 0 };
 
     if (type != NULL && type->kind == NODE_TEXT &&
-        expand(type->text, &text, NULL) == 0) {
-        for (size_t i = 0; outputs[i] != NULL; i++) {
-            assert(strcmp(outputs[i]->name, output_names[i]) == 0);
-            if (strcmp(outputs[i]->name, text.at) == 0)
-                ops = outputs[i];
-        }
-    }
+        expand(type->text, &text, NULL) == 0)
+        ops = outputs_find(text.at);
     buf_free(&text);
     return ops;
+}
+
+/* One more, with the defaults of a lane and of its type (NULL: not known). */
+static struct conf_output *add_output(struct conf *c, const char *name,
+                                      const struct output_ops *ops)
+{
+    struct conf_output *o;
+
+    c->outputs = grow(c->outputs, c->noutputs, sizeof(*c->outputs));
+    o = &c->outputs[c->noutputs++];
+    o->name = xstrdup(name);
+    o->ops = ops;
+    opt_defaults(lane_opts, &o->lane);
+    if (ops != NULL) {
+        o->conf = xcalloc(1, ops->conf_size);
+        opt_defaults(ops->opts, o->conf);
+    }
+    return o;
+}
+
+struct conf *conf_new_output(const char *name, const struct output_ops *ops)
+{
+    struct conf *c = xcalloc(1, sizeof(*c));
+
+    opt_defaults(agent_opts, &c->agent);
+    add_output(c, name, ops);
+    return c;
 }
 
 static void read_output(struct conf *c, struct fill *f, const char *name)
 {
     size_t before = mistakes_count(f->mistakes);
     struct output_type type = { 0 };
-    struct conf_output *o;
+    struct conf_output *o = add_output(c, name, find_ops(f->node));
 
-    c->outputs = grow(c->outputs, c->noutputs, sizeof(*c->outputs));
-    o = &c->outputs[c->noutputs++];
-    o->name = xstrdup(name);
-    o->ops = find_ops(f->node);
-    opt_defaults(lane_opts, &o->lane);
     f->what = "an output";
     f->into[0] = (struct fill_into){ type_opts, &type };
     f->into[1] = (struct fill_into){ lane_opts, &o->lane };
     if (o->ops != NULL) {
-        o->conf = xcalloc(1, o->ops->conf_size);
-        opt_defaults(o->ops->opts, o->conf);
         f->what = o->ops->name;
         f->into[2] = (struct fill_into){ o->ops->opts, o->conf };
     } else {

@@ -48,6 +48,9 @@ struct conf {
 struct conf *conf_read(const char *path, FILE *errors);
 /* The same from memory; `name` stands for the file in messages. */
 struct conf *conf_parse(const char *name, struct span text, FILE *errors);
+/* No trails, and one output with nothing but defaults: what it requires is to
+ * be set yet. */
+struct conf *conf_new_output(const char *name, const struct output_ops *ops);
 void conf_free(struct conf *c);
 
 /* Whether that output ships that trail: `trails:` names it, or is not set. */

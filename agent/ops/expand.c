@@ -2,12 +2,9 @@
 #include "agent/ops/expand.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
-#include "agent/base/file.h"
-
-#define FILE_MAX_BYTES (64 * KIB)
+#include "agent/base/secret.h"
 
 static bool is_name(const char *name)
 {
@@ -31,16 +28,6 @@ static int add_variable(const char *name, struct buf *out, struct err *e)
     return 0;
 }
 
-/* An editor ends a file with a newline; the secret does not have it. */
-static void trim_newline(struct buf *b)
-{
-    if (b->len == 0 || b->at[b->len - 1] != '\n')
-        return;
-    b->len--;
-    if (b->len > 0 && b->at[b->len - 1] == '\r')
-        b->len--;
-}
-
 static int add_file(const char *path, struct buf *out, struct err *e)
 {
     struct buf text = { 0 };
@@ -49,15 +36,9 @@ static int add_file(const char *path, struct buf *out, struct err *e)
     if (*path != '/')
         return err_set(e, ERR_CONFIG,
                        "the path in ${file:%.200s} is not absolute", path);
-    rc = file_read(AT_FDCWD, path, FILE_MAX_BYTES, &text, e);
-    if (rc != 0) {
-        rc = ERR_CONFIG;
-    } else if (text.len > 0 && memchr(text.at, '\0', text.len) != NULL) {
-        rc = err_set(e, ERR_CONFIG, "%.400s holds a NUL byte", path);
-    } else {
-        trim_newline(&text);
+    rc = secret_read_file(path, &text, e);
+    if (rc == 0)
         buf_add(out, text.at, text.len);
-    }
     if (text.at != NULL)
         explicit_bzero(text.at, text.cap);
     buf_free(&text);
@@ -102,4 +83,13 @@ int expand(const char *text, struct buf *out, struct err *e)
     }
     buf_add(out, "", 1);
     return rc;
+}
+
+char *expand_file_of(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (strncmp(text, "${file:", 7) != 0 || strchr(text, '}') != text + len - 1)
+        return NULL;
+    return xstrndup(text + 7, len - 8);
 }

@@ -12,5 +12,8 @@
 
 /* Adds `text`, expanded and NUL-ended, to `out`. ERR_CONFIG with `e` set. */
 int expand(const char *text, struct buf *out, struct err *e) MUST_CHECK;
+/* The path where `text` is one ${file:/path} and nothing else, to be freed;
+ * else NULL. */
+char *expand_file_of(const char *text);
 
 #endif

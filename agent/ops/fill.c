@@ -2,6 +2,7 @@
 #include "agent/ops/fill.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/ops/expand.h"
 
@@ -94,6 +95,21 @@ bool fill_text(struct mistakes *m, const char *where, const struct node *node,
     return false;
 }
 
+/* A secret that is a whole file's text is read again when the file changes. */
+static void note_file(const struct fill_into *into, const struct opt *row,
+                      const struct node *node, const char *value)
+{
+    char *path;
+
+    if (row->type != OPT_T_SECRET)
+        return;
+    path = expand_file_of(node->text);
+    if (path != NULL)
+        secret_set_file((struct secret *)((char *)into->conf + row->at), value,
+                        path);
+    free(path);
+}
+
 /* The value in messages is the one of the file: what ${...} stands for is
  * nobody's business. */
 static void set_text(const struct fill *f, const struct fill_into *into,
@@ -113,6 +129,8 @@ static void set_text(const struct fill *f, const struct fill_into *into,
     else if (rc != 0)
         mistake(f->mistakes, node->at, where, "'%s' %s",
                 mistake_quote(node->text, quote), e.text);
+    else if (node->kind == NODE_TEXT && text.len > 0)
+        note_file(into, row, node, text.at);
     if (text.at != NULL)
         explicit_bzero(text.at, text.cap);
     buf_free(&text);

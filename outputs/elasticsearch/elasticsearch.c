@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/log.h"
 #include "outputs/elasticsearch/action.h"
 #include "outputs/elasticsearch/answer.h"
+#include "outputs/elasticsearch/client.h"
 #include "outputs/elasticsearch/gzip.h"
-#include "outputs/elasticsearch/hosts.h"
-#include "outputs/elasticsearch/http.h"
 #include "outputs/elasticsearch/verdict.h"
 #include "outputs/output.h"
 
@@ -24,35 +24,17 @@
     "/_bulk?filter_path=took,errors,error,status," \
     "items.*.status,items.*.error.type,items.*.error.reason"
 
+/* Requests beside those that carry events: who the server is. */
+#define OTHER_REQUESTS 1
+
 /* One large event does not keep its memory. */
 #define PACKED_KEPT MIB
-
-enum compression {
-    COMPRESSION_GZIP,
-    COMPRESSION_NONE
-};
-
-struct tls_conf {
-    char *ca_file;
-};
-
-struct elasticsearch_conf {
-    struct opt_list hosts;
-    char *index;
-    char *username;
-    char *password;
-    char *api_key;
-    struct tls_conf tls;
-    unsigned compression;
-    uint64_t timeout; /* ms */
-};
 
 /* A request under way. */
 struct request {
     struct output *output;
     struct send *send; /* NULL: free */
-    struct http_post post;
-    struct host *host;
+    struct client_request client;
     struct answer_reader *answer;
     struct buf packed;
     size_t plain_len;          /* of the batch that was given away */
@@ -61,50 +43,17 @@ struct request {
 };
 
 struct output {
-    const struct elasticsearch_conf *conf;
+    const struct elasticsearch_settings *settings;
+    const char *who;
     struct batch_buffers *buffers;
-    uv_loop_t *loop;
     struct action *action;
     struct gzip *gzip; /* NULL: not compressed */
-    struct hosts *hosts;
-    struct http *http;
+    struct client *client;
+    char *path; /* of a bulk request */
     struct request *requests;
     uint64_t nrequests;
-    bool fresh; /* the last connection failed */
     void (*closed)(void *arg);
     void *arg;
-};
-
-static const char *const compressions[] = { "gzip", "none", NULL };
-
-static const struct opt tls_opts[] = {
-    OPT_PATH(struct tls_conf, ca_file,
-             .help = "Certificates to trust instead of the system's, PEM."),
-    OPT_END
-};
-
-static const struct opt elasticsearch_opts[] = {
-    OPT_LIST(struct elasticsearch_conf, hosts, .required = true,
-             .check = hosts_check_url,
-             .help = "URLs of the cluster's nodes, taken in turn."),
-    OPT_STRING(struct elasticsearch_conf, index, .def = "auditing-%Y.%m.%d",
-               .check = action_check_index,
-               .help = "Index, by the event's own time (UTC): %Y %m %d %H."),
-    OPT_STRING(struct elasticsearch_conf, username,
-               .help = "For basic authentication."),
-    OPT_SECRET(struct elasticsearch_conf, password,
-               .help = "For basic authentication; best as ${file:/path}."),
-    OPT_SECRET(struct elasticsearch_conf, api_key,
-               .help = "The encoded API key, instead of username and "
-                       "password."),
-    OPT_GROUP(struct elasticsearch_conf, tls, struct tls_conf, tls_opts,
-              .help = "For https hosts."),
-    OPT_CHOICE(struct elasticsearch_conf, compression, .def = "gzip",
-               .choices = compressions, .help = "Of request bodies."),
-    OPT_DURATION(struct elasticsearch_conf, timeout, .def = "60s", .min = 100,
-                 .max = 3600000,
-                 .help = "Of one request; after that it is sent again."),
-    OPT_END
 };
 
 /* ---- the way out ---- */
@@ -204,12 +153,14 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
     batch_verdict(s->batch, s->first + i, v, e->status, why);
 }
 
-static void on_data(struct http_post *p, const char *bytes, size_t n)
+static struct request *request_of(struct client_request *c)
 {
-    struct request *r =
-        (struct request *)((char *)p - offsetof(struct request, post));
+    return (struct request *)((char *)c - offsetof(struct request, client));
+}
 
-    answer_feed(r->answer, bytes, n);
+static void on_data(struct client_request *c, const char *bytes, size_t n)
+{
+    answer_feed(request_of(c)->answer, bytes, n);
 }
 
 /* Verdicts came, for all or some. */
@@ -222,11 +173,11 @@ static struct answer with_items(struct request *r, bool whole)
         snprintf(r->why, sizeof(r->why),
                  "%s did not take some events: %u %s: "
                  "%s",
-                 r->host->name, r->retry.status, r->retry.type,
+                 client_host(&r->client), r->retry.status, r->retry.type,
                  r->retry.reason);
     else if (!whole || n != r->send->count)
         snprintf(r->why, sizeof(r->why), "%s answered for %u of %u events",
-                 r->host->name, n, r->send->count);
+                 client_host(&r->client), n, r->send->count);
     else
         return a;
     a.why = r->why;
@@ -241,15 +192,16 @@ static struct answer without_items(struct request *r,
     struct answer a = { .kind = ANSWER_BLOCKED, .status = h->status };
 
     if (h->status == 0 || !h->complete)
-        snprintf(r->why, sizeof(r->why), "%s: %s", r->host->name, h->why);
+        snprintf(r->why, sizeof(r->why), "%s: %s", client_host(&r->client),
+                 h->why);
     else if (e->type[0] != '\0' || e->reason[0] != '\0')
-        snprintf(r->why, sizeof(r->why), "%s answered %u %s: %s", r->host->name,
-                 h->status, e->type, e->reason);
+        snprintf(r->why, sizeof(r->why), "%s answered %u %s: %s",
+                 client_host(&r->client), h->status, e->type, e->reason);
     else
         snprintf(r->why, sizeof(r->why),
                  "%s answered %u and no verdicts: "
                  "%.*s",
-                 r->host->name, h->status, (int)begin.len, begin.at);
+                 client_host(&r->client), h->status, (int)begin.len, begin.at);
     if (h->complete && (h->status < 200 || h->status >= 300))
         a.kind = verdict_of_request(h->status, e);
     a.retry_after_ms = h->retry_after_ms;
@@ -257,29 +209,13 @@ static struct answer without_items(struct request *r,
     return a;
 }
 
-/* A host that could not be reached, or that is in trouble, is left for a while,
- * so that another one gets the next request. */
-static void judge_host(struct request *r, const struct http_result *h)
+static void on_done(struct client_request *c, const struct http_result *h)
 {
-    struct output *o = r->output;
-
-    o->fresh = !h->complete;
-    if (!h->complete || h->status == 502 || h->status == 503 ||
-        h->status == 504)
-        host_failed(r->host, uv_now(o->loop));
-    else
-        host_works(r->host);
-}
-
-static void on_done(struct http_post *p, const struct http_result *h)
-{
-    struct request *r =
-        (struct request *)((char *)p - offsetof(struct request, post));
+    struct request *r = request_of(c);
     bool whole = answer_end(r->answer) && h->complete;
     struct send *s = r->send;
     struct answer a;
 
-    judge_host(r, h);
     if (h->status == 200 && answer_has_items(r->answer))
         a = with_items(r, whole);
     else
@@ -301,40 +237,27 @@ static void es_send(struct output *o, struct send *s)
         r++; /* there are as many as may be under way */
     r->send = s;
     r->retry = (struct answer_error){ 0 };
-    r->host = hosts_next(o->hosts, uv_now(o->loop));
     answer_start(r->answer);
-    r->post = (struct http_post){
-        .url = r->host->url,
-        .body = pack(o, r),
-        .data = on_data,
-        .done = on_done,
-        .fresh = o->fresh,
-    };
-    http_post(o->http, &r->post);
+    r->client.body = pack(o, r);
+    client_send(o->client, &r->client);
 }
 
 /* ---- life ---- */
-
-static const char *es_check(const void *conf)
-{
-    const struct elasticsearch_conf *c = conf;
-
-    if (c->api_key != NULL && (c->username != NULL || c->password != NULL))
-        return "api_key and username exclude each other";
-    if (c->username != NULL && c->password == NULL)
-        return "username needs a password";
-    if (c->password != NULL && c->username == NULL)
-        return "password needs a username";
-    return NULL;
-}
 
 static void open_requests(struct output *o, uint64_t n)
 {
     o->nrequests = n;
     o->requests = xcalloc(n, sizeof(*o->requests));
     for (uint64_t i = 0; i < n; i++) {
-        o->requests[i].output = o;
-        o->requests[i].answer = answer_new(on_item, &o->requests[i]);
+        struct request *r = &o->requests[i];
+
+        r->output = o;
+        r->answer = answer_new(on_item, r);
+        r->client.method = HTTP_POST;
+        r->client.path = o->path;
+        r->client.kind = o->gzip != NULL ? HTTP_NDJSON_GZIP : HTTP_NDJSON;
+        r->client.data = on_data;
+        r->client.done = on_done;
     }
 }
 
@@ -343,47 +266,67 @@ static void es_free(struct output *o)
     for (uint64_t i = 0; i < o->nrequests; i++) {
         answer_free(o->requests[i].answer);
         buf_free(&o->requests[i].packed);
+        client_request_free(&o->requests[i].client);
     }
     free(o->requests);
     action_free(o->action);
     gzip_free(o->gzip);
-    hosts_free(o->hosts);
+    free(o->path);
     free(o);
+}
+
+/* The bulk endpoint with what is the same for every event. */
+static char *bulk_path(const struct elasticsearch_settings *s)
+{
+    struct buf path = { 0 };
+
+    buf_printf(&path, "%s", BULK_PATH);
+    if (s->pipeline != NULL)
+        buf_printf(&path, "&pipeline=%s", s->pipeline);
+    if (s->routing != NULL)
+        buf_printf(&path, "&routing=%s", s->routing);
+    if (s->require_alias == OPT_TRUE)
+        buf_printf(&path, "&require_alias=true");
+    buf_add(&path, "", 1);
+    return path.at;
+}
+
+static void on_product(void *arg, const struct product *p, const char *why)
+{
+    struct output *o = arg;
+
+    if (why != NULL)
+        log_debug(o->who, "it is not known what answers: %s", why);
+    else
+        log_info(o->who, "writes to %s%s%s", product_title(p),
+                 p->version[0] != '\0' ? " " : "", p->version);
 }
 
 static struct output *es_open(const struct output_env *env, const void *conf,
                               struct err *e)
 {
-    const struct elasticsearch_conf *c = conf;
+    const struct elasticsearch_settings *c = conf;
     struct output *o = xcalloc(1, sizeof(*o));
 
-    o->conf = c;
-    o->loop = env->loop;
+    o->settings = c;
+    o->who = env->who;
     o->buffers = env->buffers;
-    o->action = action_new(c->index);
-    o->hosts = hosts_new(&c->hosts, BULK_PATH);
+    o->client =
+        client_open(env->loop, c, (unsigned)env->in_flight + OTHER_REQUESTS, e);
+    if (o->client == NULL) {
+        free(o);
+        return NULL;
+    }
+    o->action = action_new(elasticsearch_target(c));
+    o->path = bulk_path(c);
     if (c->compression == COMPRESSION_GZIP)
         o->gzip = gzip_new();
     open_requests(o, env->in_flight);
-    o->http = http_open(env->loop,
-                        &(struct http_conf){
-                            .username = c->username,
-                            .password = c->password,
-                            .api_key = c->api_key,
-                            .ca_file = c->tls.ca_file,
-                            .gzip = o->gzip != NULL,
-                            .timeout_ms = c->timeout,
-                            .slots = (unsigned)env->in_flight,
-                        },
-                        e);
-    if (o->http == NULL) {
-        es_free(o);
-        return NULL;
-    }
+    client_ask_product(o->client, on_product, o);
     return o;
 }
 
-static void on_http_closed(void *arg)
+static void on_client_closed(void *arg)
 {
     struct output *o = arg;
     void (*closed)(void *) = o->closed;
@@ -397,7 +340,7 @@ static void es_close(struct output *o, void (*closed)(void *arg), void *arg)
 {
     o->closed = closed;
     o->arg = arg;
-    http_close(o->http, on_http_closed, o);
+    client_close(o->client, on_client_closed, o);
 }
 
 extern const struct output_ops output_elasticsearch;
@@ -406,9 +349,9 @@ const struct output_ops output_elasticsearch = {
     .name = "elasticsearch",
     .help = "Store events in Elasticsearch or OpenSearch, each once.",
     .opts = elasticsearch_opts,
-    .conf_size = sizeof(struct elasticsearch_conf),
+    .conf_size = sizeof(struct elasticsearch_settings),
     .shape = SHAPE_RAW,
-    .check = es_check,
+    .check = elasticsearch_check,
     .open = es_open,
     .encode = es_encode,
     .id_of = es_id_of,

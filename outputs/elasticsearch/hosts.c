@@ -29,7 +29,7 @@ const char *hosts_check_url(const char *url)
     return NULL;
 }
 
-struct hosts *hosts_new(const struct opt_list *urls, const char *path)
+struct hosts *hosts_new(const struct opt_list *urls)
 {
     struct hosts *h = xcalloc(1, sizeof(*h));
 
@@ -40,7 +40,7 @@ struct hosts *hosts_new(const struct opt_list *urls, const char *path)
 
         while (len > 0 && urls->at[i][len - 1] == '/')
             len--;
-        h->list[i].url = xprintf("%.*s%s", (int)len, urls->at[i], path);
+        h->list[i].url = xstrndup(urls->at[i], len);
         h->list[i].name = xstrdup(urls->at[i]);
     }
     return h;

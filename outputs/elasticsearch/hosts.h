@@ -9,16 +9,15 @@
 #include "agent/base/opt.h"
 
 struct host {
-    char *url;         /* of the bulk endpoint */
-    char *name;        /* for people: without credentials */
+    char *url;         /* without a slash at the end */
+    char *name;        /* for people: as it was configured */
     unsigned failures; /* in a row */
     uint64_t down_until_ms;
 };
 
 struct hosts;
 
-/* Each URL with `path` behind it. */
-struct hosts *hosts_new(const struct opt_list *urls, const char *path);
+struct hosts *hosts_new(const struct opt_list *urls);
 void hosts_free(struct hosts *h);
 /* NULL, or what is wrong with a URL. */
 const char *hosts_check_url(const char *url);

@@ -3,9 +3,11 @@
 
 #include <curl/curl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define CONNECT_TIMEOUT_MS 10000
+#define DNS_CACHE_S        60 /* unless a connection fails */
 /* curl copies a body through a buffer of this size, one send() for each. */
 #define UPLOAD_BYTES (128 * KIB)
 /* Most of these in a row before others get their turn. */
@@ -14,7 +16,7 @@
 struct slot {
     struct http *http;
     CURL *easy;
-    struct http_post *post; /* under way, or NULL */
+    struct http_request *request; /* under way, or NULL */
     char why[CURL_ERROR_SIZE];
 };
 
@@ -30,7 +32,7 @@ struct http {
     uv_loop_t *loop;
     uv_timer_t timer;
     CURLM *multi;
-    struct curl_slist *headers;
+    struct curl_slist *headers[HTTP_NBODIES];
     struct slot *slots;
     unsigned nslots;
     unsigned busy;             /* slots that have a request under way */
@@ -47,23 +49,40 @@ static void must(bool ok)
 
 /* ---- what has ended ---- */
 
-static void end_post(struct slot *s, CURLcode code)
+static void copy_header(CURL *easy, const char *name, char *out)
 {
-    struct http_post *p = s->post;
+    struct curl_header *h;
+
+    out[0] = '\0';
+    if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
+        snprintf(out, HTTP_PRODUCT_MAX, "%s", h->value);
+}
+
+static void end_request(struct slot *s, CURLcode code)
+{
+    struct http_request *q = s->request;
     struct http_result r = { .complete = code == CURLE_OK, .why = "" };
-    curl_off_t retry_after = 0;
+    curl_off_t retry_after = 0, took = 0, sent = 0;
     long status = 0;
 
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    curl_easy_getinfo(s->easy, CURLINFO_TOTAL_TIME_T, &took);
+    curl_easy_getinfo(s->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
     r.status = (unsigned)status;
+    r.sent = (uint64_t)sent >= q->body.len;
     r.retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
+    r.took_ms = (uint64_t)took / 1000;
     if (code != CURLE_OK)
         r.why = s->why[0] != '\0' ? s->why : curl_easy_strerror(code);
+    if (q->product) {
+        copy_header(s->easy, "X-elastic-product", r.elastic_product);
+        copy_header(s->easy, "X-OpenSearch-Version", r.opensearch_version);
+    }
     curl_multi_remove_handle(s->http->multi, s->easy);
-    s->post = NULL;
+    s->request = NULL;
     s->http->busy--;
-    p->done(p, &r);
+    q->done(q, &r);
 }
 
 /* Not from within curl: here handles may be added and removed. */
@@ -79,7 +98,7 @@ static void collect(struct http *h)
         if (msg->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&s);
-        end_post(s, msg->data.result);
+        end_request(s, msg->data.result);
     }
 }
 
@@ -103,7 +122,8 @@ static void release(struct http *h)
 
     if (--h->handles > 0)
         return;
-    curl_slist_free_all(h->headers);
+    for (int kind = 0; kind < HTTP_NBODIES; kind++)
+        curl_slist_free_all(h->headers[kind]);
     free(h->slots);
     free(h);
     closed(arg);
@@ -220,7 +240,7 @@ static size_t on_data(char *bytes, size_t size, size_t n, void *arg)
 {
     struct slot *s = arg;
 
-    s->post->data(s->post, bytes, size * n);
+    s->request->data(s->request, bytes, size * n);
     return size * n;
 }
 
@@ -234,17 +254,17 @@ static void set_pointer(CURL *easy, CURLoption option, const void *value)
     must(curl_easy_setopt(easy, option, value) == CURLE_OK);
 }
 
-static void set_credentials(CURL *c, const struct http_conf *conf)
+static void set_credentials(CURL *c, const struct elasticsearch_settings *conf)
 {
     if (conf->username == NULL)
         return;
     set(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
     set_pointer(c, CURLOPT_USERNAME, conf->username);
-    set_pointer(c, CURLOPT_PASSWORD, conf->password);
+    set_pointer(c, CURLOPT_PASSWORD, conf->password.value);
 }
 
 static void init_slot(struct http *h, struct slot *s,
-                      const struct http_conf *conf)
+                      const struct elasticsearch_settings *conf)
 {
     CURL *c = curl_easy_init();
 
@@ -255,47 +275,50 @@ static void init_slot(struct http *h, struct slot *s,
     set_pointer(c, CURLOPT_ERRORBUFFER, s->why);
     set_pointer(c, CURLOPT_WRITEDATA, s);
     must(curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK);
-    set_pointer(c, CURLOPT_HTTPHEADER, h->headers);
     set_pointer(c, CURLOPT_USERAGENT, "tallyman/" TALLYMAN_VERSION);
     set_pointer(c, CURLOPT_PROTOCOLS_STR, "http,https");
     set(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    set(c, CURLOPT_POST, 1);
     set(c, CURLOPT_NOSIGNAL, 1);
     set(c, CURLOPT_TCP_KEEPALIVE, 1);
-    set(c, CURLOPT_TIMEOUT_MS, (long)conf->timeout_ms);
+    set(c, CURLOPT_TIMEOUT_MS, (long)conf->timeout);
     set(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     set(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
-    if (conf->ca_file != NULL)
-        set_pointer(c, CURLOPT_CAINFO, conf->ca_file);
+    if (conf->tls.ca_file != NULL)
+        set_pointer(c, CURLOPT_CAINFO, conf->tls.ca_file);
     set_credentials(c, conf);
 }
 
-static void add_header(struct http *h, const char *line)
+static void add_header(struct http *h, enum http_body kind, const char *line)
 {
-    struct curl_slist *list = curl_slist_append(h->headers, line);
+    struct curl_slist *list = curl_slist_append(h->headers[kind], line);
 
     must(list != NULL);
-    h->headers = list;
+    h->headers[kind] = list;
 }
 
-static void make_headers(struct http *h, const struct http_conf *conf)
+static void make_headers(struct http *h, enum http_body kind,
+                         const struct elasticsearch_settings *conf)
 {
-    add_header(h, "Content-Type: application/x-ndjson");
-    add_header(h, "Accept: application/json");
-    add_header(h, "Expect:"); /* no 100-continue: a round trip less */
-    if (conf->gzip)
-        add_header(h, "Content-Encoding: gzip");
-    if (conf->api_key != NULL) {
-        char *line = xprintf("Authorization: ApiKey %s", conf->api_key);
+    if (kind == HTTP_JSON)
+        add_header(h, kind, "Content-Type: application/json");
+    if (kind == HTTP_NDJSON || kind == HTTP_NDJSON_GZIP)
+        add_header(h, kind, "Content-Type: application/x-ndjson");
+    if (kind == HTTP_NDJSON_GZIP)
+        add_header(h, kind, "Content-Encoding: gzip");
+    add_header(h, kind, "Accept: application/json");
+    add_header(h, kind, "Expect:"); /* no 100-continue: a round trip less */
+    if (secret_is_set(&conf->api_key)) {
+        char *line = xprintf("Authorization: ApiKey %s", conf->api_key.value);
 
-        add_header(h, line);
+        add_header(h, kind, line);
         explicit_bzero(line, strlen(line));
         free(line);
     }
 }
 
-struct http *http_open(uv_loop_t *loop, const struct http_conf *conf,
-                       struct err *e)
+struct http *http_open(uv_loop_t *loop,
+                       const struct elasticsearch_settings *conf,
+                       unsigned slots, struct err *e)
 {
     struct http *h;
 
@@ -311,32 +334,56 @@ struct http *http_open(uv_loop_t *loop, const struct http_conf *conf,
     curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
     curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
     curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)conf->slots);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)slots);
     uv_timer_init(loop, &h->timer);
     h->timer.data = h;
     h->handles = 1;
-    make_headers(h, conf);
-    h->nslots = conf->slots;
+    for (int kind = 0; kind < HTTP_NBODIES; kind++)
+        make_headers(h, (enum http_body)kind, conf);
+    h->nslots = slots;
     h->slots = xcalloc(h->nslots, sizeof(*h->slots));
     for (unsigned i = 0; i < h->nslots; i++)
         init_slot(h, &h->slots[i], conf);
     return h;
 }
 
-void http_post(struct http *h, struct http_post *p)
+/* A POST as curl knows it has a body; everything else of that kind is one by
+ * another name. */
+static void set_method(CURL *c, const struct http_request *r)
+{
+    static const char *const names[] = {
+        [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", /* NULL: curl's own */
+    };
+    bool has_body = r->method == HTTP_POST || r->method == HTTP_PUT ||
+                    r->kind != HTTP_NO_BODY;
+
+    if (r->method == HTTP_HEAD)
+        set(c, CURLOPT_NOBODY, 1);
+    else
+        set(c, has_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1);
+    if (has_body) {
+        set_pointer(c, CURLOPT_POSTFIELDS, r->body.len > 0 ? r->body.at : "");
+        must(curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
+                              (curl_off_t)r->body.len) == CURLE_OK);
+    }
+    set_pointer(c, CURLOPT_CUSTOMREQUEST,
+                r->method < ARRAY_LEN(names) ? names[r->method] : NULL);
+}
+
+void http_send(struct http *h, struct http_request *r)
 {
     struct slot *s = h->slots;
 
-    while (s->post != NULL)
+    while (s->request != NULL)
         s++; /* the caller keeps to the number */
-    s->post = p;
+    s->request = r;
     h->busy++;
     s->why[0] = '\0';
-    set_pointer(s->easy, CURLOPT_URL, p->url);
-    set_pointer(s->easy, CURLOPT_POSTFIELDS, p->body.at);
-    must(curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                          (curl_off_t)p->body.len) == CURLE_OK);
-    set(s->easy, CURLOPT_FRESH_CONNECT, p->fresh);
+    set_method(s->easy, r);
+    set_pointer(s->easy, CURLOPT_URL, r->url);
+    set_pointer(s->easy, CURLOPT_HTTPHEADER, h->headers[r->kind]);
+    set(s->easy, CURLOPT_FRESH_CONNECT, r->fresh);
+    set(s->easy, CURLOPT_DNS_CACHE_TIMEOUT, r->fresh ? 0 : DNS_CACHE_S);
     must(curl_multi_add_handle(h->multi, s->easy) == CURLM_OK);
 }
 
@@ -354,7 +401,7 @@ void http_close(struct http *h, void (*closed)(void *arg), void *arg)
     for (unsigned i = 0; i < h->nslots; i++) {
         struct slot *s = &h->slots[i];
 
-        if (s->post != NULL)
+        if (s->request != NULL)
             curl_multi_remove_handle(h->multi, s->easy);
         curl_easy_cleanup(s->easy);
     }

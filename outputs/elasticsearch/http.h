@@ -1,50 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http - POST requests by libcurl's multi interface on the libuv loop.
+ * http - requests by libcurl's multi interface on the libuv loop.
  *
- * Several at once, connections kept alive. Knows nothing of what is posted. The
- * body is borrowed until `done`, which comes from the loop, exactly once, never
- * from within http_post().
+ * Several at once, connections kept alive. Knows nothing of what is asked. URL
+ * and body are borrowed until `done`, which comes from the loop, exactly once,
+ * never from within http_send().
  */
 #ifndef TALLYMAN_HTTP_H
 #define TALLYMAN_HTTP_H
 
 #include <uv.h>
 
-#include "agent/base/err.h"
+#include "outputs/elasticsearch/settings.h"
 
 struct http;
 
-struct http_conf {
-    const char *username; /* basic authentication, or NULL */
-    const char *password;
-    const char *api_key; /* "Authorization: ApiKey ...", or NULL */
-    const char *ca_file; /* NULL: the system's */
-    bool gzip;           /* bodies are gzip */
-    uint64_t timeout_ms; /* of one request, from start to end */
-    unsigned slots;      /* requests at once */
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE
 };
+
+/* What a body is; it decides the request's headers. */
+enum http_body {
+    HTTP_NO_BODY,
+    HTTP_JSON,
+    HTTP_NDJSON,
+    HTTP_NDJSON_GZIP,
+    HTTP_NBODIES
+};
+
+#define HTTP_PRODUCT_MAX 64
 
 struct http_result {
     unsigned status;         /* 0: there was no answer */
     bool complete;           /* the answer came whole */
+    bool sent;               /* the server may have got all of the request */
     uint64_t retry_after_ms; /* 0: it did not say */
+    uint64_t took_ms;        /* from start to end */
     const char *why;         /* what failed; "" where nothing did */
+    /* Headers X-elastic-product and X-OpenSearch-Version, "" where there are
+     * none; only where `product` was asked for. */
+    char elastic_product[HTTP_PRODUCT_MAX];
+    char opensearch_version[HTTP_PRODUCT_MAX];
 };
 
-struct http_post {
+struct http_request {
+    enum http_method method;
     const char *url;
+    enum http_body kind;
     struct span body;
-    void (*data)(struct http_post *p, const char *bytes, size_t n);
-    void (*done)(struct http_post *p, const struct http_result *r);
-    bool fresh; /* on a new connection */
+    bool fresh;   /* on a new connection, to a name that is looked up anew */
+    bool product; /* tell what product answered */
+    void (*data)(struct http_request *r, const char *bytes, size_t n);
+    void (*done)(struct http_request *r, const struct http_result *result);
 };
 
-/* `conf` is copied, with its secrets. */
-struct http *http_open(uv_loop_t *loop, const struct http_conf *conf,
-                       struct err *e);
-/* No more than conf.slots at once. */
-void http_post(struct http *h, struct http_post *p);
+/* Lets in and secures the connections as `settings` say, which it borrows; no
+ * more than `slots` requests at once. */
+struct http *http_open(uv_loop_t *loop,
+                       const struct elasticsearch_settings *settings,
+                       unsigned slots, struct err *e);
+void http_send(struct http *h, struct http_request *r);
 /* Requests under way are given up, unanswered. */
 void http_close(struct http *h, void (*closed)(void *arg), void *arg);
 

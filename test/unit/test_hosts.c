@@ -8,7 +8,7 @@ static struct hosts *open_hosts(size_t n)
 {
     struct opt_list list = { urls, n };
 
-    return hosts_new(&list, "/_bulk?x=y");
+    return hosts_new(&list);
 }
 
 static void next_is(struct hosts *h, uint64_t now, const char *name)
@@ -16,13 +16,13 @@ static void next_is(struct hosts *h, uint64_t now, const char *name)
     EQ_STR(name, hosts_next(h, now)->name);
 }
 
-TEST(the_path_is_put_behind_each_url)
+TEST(a_url_ends_without_a_slash)
 {
     struct hosts *h = open_hosts(3);
 
-    EQ_STR("http://a:9200/_bulk?x=y", hosts_next(h, 1)->url);
-    EQ_STR("http://b:9200/_bulk?x=y", hosts_next(h, 1)->url);
-    EQ_STR("https://c/_bulk?x=y", hosts_next(h, 1)->url);
+    EQ_STR("http://a:9200", hosts_next(h, 1)->url);
+    EQ_STR("http://b:9200", hosts_next(h, 1)->url);
+    EQ_STR("https://c", hosts_next(h, 1)->url);
     hosts_free(h);
     hosts_free(NULL);
 }

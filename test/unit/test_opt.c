@@ -15,7 +15,7 @@ struct settings {
     char *name;
     char *file;
     char *source;
-    char *key;
+    struct secret key;
     struct opt_list hosts;
     struct inner deep;
 };
@@ -86,7 +86,7 @@ TEST(opt_defaults_are_as_typed)
     EQ(50, s.pause);
     EQ(7, s.count);
     EQ(1, s.colour);
-    OK(s.name == NULL && s.key == NULL);
+    OK(s.name == NULL && s.key.value == NULL);
     EQ(0, s.hosts.n);
     EQ_STR("/deep", s.deep.path);
     opt_free(opts, &s);
@@ -103,7 +103,7 @@ TEST(opt_free_leaves_nothing_behind)
     EQ(2, s.hosts.n);
     EQ_STR("b", s.hosts.at[1]);
     opt_free(opts, &s);
-    OK(s.key == NULL && s.hosts.at == NULL && s.deep.path == NULL);
+    OK(s.key.value == NULL && s.hosts.at == NULL && s.deep.path == NULL);
     opt_free(opts, &s);
 }
 

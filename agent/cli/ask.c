@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/cli/ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int ask_open(struct ask *a, const struct elasticsearch_settings *settings,
+             struct err *e)
+{
+    *a = (struct ask){ 0 };
+    if (uv_loop_init(&a->loop) != 0)
+        abort();
+    a->client = client_open(&a->loop, settings, ASK_SLOTS, e);
+    if (a->client != NULL)
+        return 0;
+    uv_loop_close(&a->loop);
+    return ERR_IO;
+}
+
+static void on_closed(void *arg)
+{
+    (void)arg;
+}
+
+void ask_close(struct ask *a)
+{
+    if (a->client == NULL)
+        return;
+    client_close(a->client, on_closed, NULL);
+    uv_run(&a->loop, UV_RUN_DEFAULT);
+    client_request_free(&a->request);
+    if (uv_loop_close(&a->loop) != 0)
+        abort(); /* something is still open */
+    *a = (struct ask){ 0 };
+}
+
+static void wait_for_it(struct ask *a)
+{
+    while (!a->done)
+        uv_run(&a->loop, UV_RUN_ONCE);
+}
+
+static void on_answered(struct client_request *r,
+                        const struct http_result *result)
+{
+    struct ask *a =
+        (struct ask *)((char *)r - offsetof(struct ask, request));
+
+    a->status = result->complete ? result->status : 0;
+    a->done = true;
+    a->why[0] = '\0';
+    if (a->status < 200 || a->status >= 300)
+        client_why(r, result, a->why, sizeof(a->why));
+}
+
+unsigned ask(struct ask *a, enum http_method method, const char *path,
+             const struct span *json)
+{
+    a->request.method = method;
+    a->request.path = path;
+    a->request.kind = json != NULL ? HTTP_JSON : HTTP_NO_BODY;
+    a->request.body = json != NULL ? *json : SPAN("");
+    a->request.done = on_answered;
+    a->done = false;
+    client_send(a->client, &a->request);
+    wait_for_it(a);
+    return a->status;
+}
+
+static void on_product(void *arg, const struct product *p, const char *why)
+{
+    struct ask *a = arg;
+
+    a->product = *p;
+    a->done = true;
+    snprintf(a->why, sizeof(a->why), "%s", why != NULL ? why : "");
+}
+
+int ask_product(struct ask *a)
+{
+    a->done = false;
+    client_ask_product(a->client, on_product, a);
+    wait_for_it(a);
+    return a->why[0] == '\0' ? 0 : ERR_IO;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "outputs/elasticsearch/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/base/show.h"
+#include "outputs/elasticsearch/answer.h"
+
+#define WHY_MAX 512
+
+struct client {
+    uv_loop_t *loop;
+    struct hosts *hosts;
+    struct http *http;
+    bool fresh; /* the last connection failed */
+    void (*closed)(void *arg);
+    void *closed_arg;
+
+    /* who is it? */
+    struct client_request asking;
+    struct product product;
+    char why[WHY_MAX];
+    void (*asked)(void *arg, const struct product *p, const char *why);
+    void *asked_arg;
+};
+
+static struct client_request *request_of(struct http_request *h)
+{
+    return (struct client_request *)((char *)h -
+                                     offsetof(struct client_request, http));
+}
+
+/* A host that could not be reached, or that is in trouble, is left for a while,
+ * so that another one gets the next request. */
+static void judge_host(struct client *c, struct host *host,
+                       const struct http_result *h)
+{
+    c->fresh = !h->complete;
+    if (!h->complete || h->status == 502 || h->status == 503 ||
+        h->status == 504)
+        host_failed(host, uv_now(c->loop));
+    else
+        host_works(host);
+}
+
+static void on_data(struct http_request *h, const char *bytes, size_t n)
+{
+    struct client_request *r = request_of(h);
+    size_t room = CLIENT_ANSWER_MAX - r->answer.len;
+
+    if (r->data != NULL) {
+        r->data(r, bytes, n);
+        return;
+    }
+    r->too_long |= n > room;
+    buf_add(&r->answer, bytes, n < room ? n : room);
+}
+
+static void on_done(struct http_request *h, const struct http_result *result)
+{
+    struct client_request *r = request_of(h);
+
+    judge_host(r->client, r->host, result);
+    r->done(r, result);
+}
+
+void client_send(struct client *c, struct client_request *r)
+{
+    r->client = c;
+    r->host = hosts_next(c->hosts, uv_now(c->loop));
+    r->answer.len = 0;
+    r->too_long = false;
+    r->url.len = 0;
+    buf_add(&r->url, r->host->url, strlen(r->host->url));
+    buf_add(&r->url, r->path, strlen(r->path) + 1);
+    r->http = (struct http_request){
+        .method = r->method,
+        .url = r->url.at,
+        .kind = r->kind,
+        .body = r->body,
+        .fresh = c->fresh,
+        .product = r->product,
+        .data = on_data,
+        .done = on_done,
+    };
+    http_send(c->http, &r->http);
+}
+
+void client_request_free(struct client_request *r)
+{
+    buf_free(&r->answer);
+    buf_free(&r->url);
+}
+
+const char *client_host(const struct client_request *r)
+{
+    return r->host->name;
+}
+
+static void no_item(void *arg, uint32_t i, const struct answer_error *e)
+{
+    (void)arg;
+    (void)i;
+    (void)e;
+}
+
+/* Type and reason of an error, or how the answer began. */
+static void print_error(struct span answer, char *out, size_t size)
+{
+    struct answer_reader *a = answer_new(no_item, NULL);
+    const struct answer_error *e = answer_whole(a);
+    struct buf shown = { 0 };
+
+    answer_start(a);
+    answer_feed(a, answer.at, answer.len);
+    (void)answer_end(a);
+    if (e->type[0] != '\0' || e->reason[0] != '\0') {
+        show_add(&shown, span(e->type, strlen(e->type)));
+        buf_printf(&shown, "%s", e->type[0] != '\0' ? ": " : "");
+        show_add(&shown, span(e->reason, strlen(e->reason)));
+    } else {
+        show_add(&shown, answer_begin(a));
+    }
+    snprintf(out, size, "%.*s", (int)shown.len, shown.at);
+    buf_free(&shown);
+    answer_free(a);
+}
+
+void client_why(const struct client_request *r,
+                const struct http_result *result, char *out, size_t size)
+{
+    char error[WHY_MAX] = "";
+
+    if (result->status == 0 || !result->complete) {
+        snprintf(out, size, "%s: %s", client_host(r), result->why);
+        return;
+    }
+    if (r->answer.len > 0)
+        print_error(span(r->answer.at, r->answer.len), error, sizeof(error));
+    snprintf(out, size, "%s answered %u%s%s", client_host(r), result->status,
+             error[0] != '\0' ? " " : "", error);
+}
+
+/* ---- who is it? ---- */
+
+static void tell_product(struct client *c, const char *why)
+{
+    client_request_free(&c->asking);
+    c->asking = (struct client_request){ 0 };
+    c->asked(c->asked_arg, &c->product, why);
+}
+
+/* It is known what it is; its version may stay unknown. */
+static void on_version(struct client_request *r,
+                       const struct http_result *result)
+{
+    struct client *c = r->client;
+
+    if (result->complete && result->status == 200 &&
+        product_add_version(&c->product, span(r->answer.at, r->answer.len)) !=
+            0)
+        c->product.version[0] = '\0';
+    tell_product(c, NULL);
+}
+
+static void ask_version(struct client *c)
+{
+    c->asking.path = "/_nodes?filter_path=nodes.*.version";
+    c->asking.product = false;
+    c->asking.done = on_version;
+    client_send(c, &c->asking);
+}
+
+static void on_root(struct client_request *r, const struct http_result *result)
+{
+    struct client *c = r->client;
+    struct product *p = &c->product;
+
+    *p = (struct product){ 0 };
+    if (result->complete && result->status == 200 &&
+        product_from_root(p, span(r->answer.at, r->answer.len)) == 0) {
+        tell_product(c, NULL);
+    } else if (result->complete &&
+               product_from_headers(p, result->elastic_product,
+                                    result->opensearch_version) == 0) {
+        if (p->version[0] != '\0')
+            tell_product(c, NULL);
+        else
+            ask_version(c);
+    } else {
+        client_why(r, result, c->why, sizeof(c->why));
+        tell_product(c, c->why);
+    }
+}
+
+void client_ask_product(struct client *c,
+                        void (*done)(void *arg, const struct product *p,
+                                     const char *why),
+                        void *arg)
+{
+    c->asked = done;
+    c->asked_arg = arg;
+    c->asking = (struct client_request){
+        .method = HTTP_GET, .path = "/", .product = true, .done = on_root
+    };
+    client_send(c, &c->asking);
+}
+
+/* ---- life ---- */
+
+struct client *client_open(uv_loop_t *loop,
+                           const struct elasticsearch_settings *settings,
+                           unsigned slots, struct err *e)
+{
+    struct client *c = xcalloc(1, sizeof(*c));
+
+    c->loop = loop;
+    c->http = http_open(loop, settings, slots, e);
+    if (c->http == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->hosts = hosts_new(&settings->hosts);
+    return c;
+}
+
+static void on_http_closed(void *arg)
+{
+    struct client *c = arg;
+    void (*closed)(void *) = c->closed;
+    void *closed_arg = c->closed_arg;
+
+    client_request_free(&c->asking);
+    hosts_free(c->hosts);
+    free(c);
+    closed(closed_arg);
+}
+
+void client_close(struct client *c, void (*closed)(void *arg), void *arg)
+{
+    c->closed = closed;
+    c->closed_arg = arg;
+    http_close(c->http, on_http_closed, c);
+}
