@@ -56,9 +56,16 @@ void chain_changed(struct chain *c, bool urgent)
         c->changed(c->arg, urgent);
 }
 
+void file_end_cut(struct file *f)
+{
+    free(f->cut);
+    f->cut = NULL;
+}
+
 void file_free(struct file *f)
 {
     file_close(f);
+    file_end_cut(f);
     for (int i = 0; i < NFORMS; i++)
         free(f->names[i].path);
     free(f->path);
@@ -107,8 +114,9 @@ void file_update_head(struct file *f)
     if (f->fd < 0 || f->head_is_whole || fstat(f->fd, &st) != 0 ||
         head_read(f->fd, f->form == FORM_GZ, &h, NULL) != 0)
         return;
-    if (h.len >= before)
-        identity_set(&f->id, &st, &h);
+    if (before > 0 && !identity_has_head(&f->id, &h))
+        return; /* it was cut, and is known by what it held */
+    identity_set(&f->id, &st, &h);
     f->head_is_whole = h.is_whole;
     if (h.len > before)
         chain_changed(f->chain, true);
@@ -251,6 +259,7 @@ static void let_go(struct file *f)
         return;
     f->passed = true;
     f->might_grow = false;
+    file_end_cut(f);
     file_update_head(f); /* by which it is known from now on */
     file_close(f);
     pins_remove(&f->chain->pins, f);
@@ -401,9 +410,11 @@ static void go_on_anew(struct chain *c, struct file *f)
 {
     struct name *n = &f->names[FORM_PLAIN];
     struct file *anew = chain_add(c, f->next);
+    bool was_seen = n->seen;
     int fd = f->fd;
 
     name_set(anew, FORM_PLAIN, n->path != NULL ? n->path : c->path, &n->st);
+    anew->names[FORM_PLAIN].seen = was_seen;
     name_clear(n);
     f->is_named = false;
     f->fd = -1;
@@ -422,19 +433,19 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
              "%s was cut, and perhaps written anew, after it was read up to "
              "offset %llu",
              f->path, (unsigned long long)at);
-    if (f != c->live || c->cut != NULL) {
+    if (f != c->live) {
         f->has_text_size = false;
         chain_lose(c, f, LOSS_TRUNCATED);
         return;
     }
-    c->cut_end = c->live_end;
-    if (at >= c->cut_end.at || end_holds(f, &c->cut_end))
-        set_end(&c->cut_end, at, before); /* else it is of the new text */
-    f->text_size = c->cut_end.at; /* not that of what stands there now, and */
-    f->might_grow = true;         /* as much as anybody saw of it */
+    f->cut = xcalloc(1, sizeof(*f->cut));
+    f->cut->end = c->live_end;
+    if (at >= f->cut->end.at || end_holds(f, &f->cut->end))
+        set_end(&f->cut->end, at, before); /* else it is of the new text */
+    f->text_size = f->cut->end.at; /* not that of what stands there now, and */
+    f->might_grow = true;          /* as much as anybody saw of it */
     f->is_copy = true;
     go_on_anew(c, f);
-    c->cut = f;
     c->dir_mtime = (struct timespec){ 0 };
     if (!c->is_looking)
         chain_look(c);

@@ -32,6 +32,21 @@ struct name {
     bool seen; /* by the look under way */
 };
 
+/* Where the live file ended at the last look, and what stood before that: a
+ * file that was cut, and may have grown again, shows by it. */
+struct live_end {
+    uint64_t at;
+    size_t len;
+    char bytes[IDENTITY_GUARD_MAX];
+};
+
+/* A file that was cut, and where it ended as far as anybody saw. What it held is
+ * looked for in a copy: a listing made since then has it, or there is none. */
+struct cut {
+    struct live_end end;
+    bool is_listed; /* there is such a listing */
+};
+
 struct file {
     struct chain *chain;
     struct file *next; /* written after this one */
@@ -65,14 +80,7 @@ struct file {
     /* When it was last seen to grow, by our own clock. */
     uint64_t grown_ms;
     uint64_t grown_to;
-};
-
-/* Where the live file ended at the last look, and what stood before that: a
- * file that was cut, and may have grown again, shows by it. */
-struct live_end {
-    uint64_t at;
-    size_t len;
-    char bytes[IDENTITY_GUARD_MAX];
+    struct cut *cut; /* NULL: no copy of it is looked for */
 };
 
 struct chain {
@@ -87,8 +95,6 @@ struct chain {
     uint64_t number;   /* of the file that came last */
     struct file *live; /* what the path names now, or NULL */
     struct live_end live_end;
-    struct file *cut; /* whose copy has to be looked for, or NULL */
-    struct live_end cut_end;
     struct timespec dir_mtime; /* at the last look; 0: look again */
     ino_t dir_ino;
     bool is_given;      /* these files and no others: see given.h */
@@ -105,7 +111,6 @@ struct chain {
     bool complained;   /* of the live file */
     bool dir_complained;
     bool strange_complained;
-    bool live_is_unlinked;
     uint64_t given_up_bytes;
     uint64_t grown; /* bytes by which the live file was seen to grow */
     /* The order, or what is in it; urgent: a crash may make it another. */
@@ -129,6 +134,8 @@ void file_take_fd(struct file *f, enum form form, int fd);
 void file_close(struct file *f);
 /* Learns more of the head of a file that was short. */
 void file_update_head(struct file *f);
+/* Its copy was found, or is not needed, or there is none. */
+void file_end_cut(struct file *f);
 
 /* Whether it is, as far as its head tells, the file that is remembered. */
 bool file_is(const struct file *f, const struct identity *id);

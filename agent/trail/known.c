@@ -94,20 +94,19 @@ static bool is_copy_of_live(const struct file *live, int fd)
            st.st_size > 0 && same_bytes(fd, live->fd, (uint64_t)st.st_size);
 }
 
-/* Whether it holds what the file held that was cut. */
-static bool is_copy_of_cut(const struct chain *c, const struct entry *e,
+/* Whether the file was cut, and that is the copy of what it held. */
+static bool is_copy_of_cut(const struct file *f, const struct entry *e,
                            const struct head *h)
 {
-    const struct live_end *end = &c->cut_end;
+    const struct live_end *end = f->cut != NULL ? &f->cut->end : NULL;
     char bytes[IDENTITY_GUARD_MAX];
     uint32_t isize;
 
-    if (c->cut == NULL || c->cut->fd >= 0)
-        return false;
-    if (c->cut->id.head_len > 0 && !identity_has_head(&c->cut->id, h))
+    if (end == NULL || f->fd >= 0 ||
+        (f->id.head_len > 0 && !identity_has_head(&f->id, h)))
         return false;
     if (e->sibling.is_gz)
-        return c->cut->id.head_len > 0 && gunzip_size(e->fd, &isize) &&
+        return f->id.head_len > 0 && gunzip_size(e->fd, &isize) &&
                isize >= (uint32_t)end->at;
     return end->at > 0 &&
            file_pread(e->fd, bytes, end->len, end->at - end->len) ==
@@ -189,8 +188,10 @@ struct file *known_by_text(const struct chain *c, const struct file *live,
 {
     struct file *found = NULL;
 
-    if (is_copy_of_cut(c, e, h))
-        return c->cut;
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (is_copy_of_cut(f, e, h))
+            return f;
+    }
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
         if (f == live || f->names[form_of(e)].seen ||
             !identity_has_head(&f->id, h))

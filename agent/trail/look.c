@@ -28,10 +28,9 @@ static void adopt(struct chain *c, struct file *f, struct entry *e)
         (form_of(e) == FORM_GZ && f->names[FORM_PLAIN].seen))
         return; /* a .gz beside its file may be half of it */
     file_take_fd(f, form_of(e), entry_take_fd(e));
-    if (f == c->cut) {
+    if (f->cut != NULL)
         log_info(c->who, "what was in it is read on in its copy %s", e->path);
-        c->cut = NULL;
-    }
+    file_end_cut(f);
 }
 
 /* A file of which nothing was known: behind all that were known. */
@@ -65,16 +64,26 @@ static bool is_premature(const struct chain *c, const struct entry *e,
     return age_ms > -YOUNG_MS && age_ms < YOUNG_MS;
 }
 
-/* A name that no known file has. `live` is the file that the path names now, if
- * it is known. */
-static void see_unknown(struct chain *c, struct file *live, struct entry *e)
+/* The file that the path names, if it is known. */
+static struct file *known_live(const struct chain *c, const struct live *l)
+{
+    if (!l->is_there)
+        return NULL;
+    return known_by_name(c, FORM_PLAIN, c->path, &l->st, l->fd,
+                         l->has_head ? &l->head : NULL);
+}
+
+/* A name that no known file has. `*live` is the file that the path names, if it
+ * is known: another one, if that is found to be cut just now. */
+static void see_unknown(struct chain *c, const struct live *l,
+                        struct file **live, struct entry *e)
 {
     bool is_gz = e->sibling.is_gz;
     struct file *f = NULL;
     struct head h = { 0 };
 
     if (e->fd < 0 || head_read(e->fd, is_gz, &h, NULL) != 0) {
-        enter(c, live, e);
+        enter(c, *live, e);
         return;
     }
     if (is_gz && !h.is_whole)
@@ -88,19 +97,19 @@ static void see_unknown(struct chain *c, struct file *live, struct entry *e)
         c->is_unsettled = true;
         return;
     }
-    if (known_is_copy(c, live, e, &h)) {
+    if (known_is_copy(c, *live, e, &h)) {
         log_debug(c->who, "%s is a copy of what is read as well", e->path);
         return;
     }
-    f = known_by_text(c, live, e, &h);
-    if (f == NULL && live != NULL && chain_check_live(c)) {
-        live = c->live; /* cut just now: after it was copied, then */
-        f = known_by_text(c, live, e, &h);
+    f = known_by_text(c, *live, e, &h);
+    if (f == NULL && chain_check_live(c)) {
+        *live = known_live(c, l); /* after it was copied, then */
+        f = known_by_text(c, *live, e, &h);
     }
     if (f != NULL)
         adopt(c, f, e);
     else
-        enter(c, live, e);
+        enter(c, *live, e);
 }
 
 static void see_known(struct chain *c, struct entry *e)
@@ -115,14 +124,6 @@ static void see_known(struct chain *c, struct entry *e)
 }
 
 /* ---- the live file ---- */
-
-static struct file *known_live(const struct chain *c, const struct live *l)
-{
-    if (!l->is_there)
-        return NULL;
-    return known_by_name(c, FORM_PLAIN, c->path, &l->st, l->fd,
-                         l->has_head ? &l->head : NULL);
-}
 
 /* What the path names goes to the end of the chain. */
 static void see_live(struct chain *c, struct live *l, struct file *f)
@@ -175,12 +176,14 @@ static void clear_unseen(struct chain *c, struct file *f)
                  f->path);
 }
 
-/* Where there is nothing left of a file that somebody has yet to read. */
+/* Where there is nothing left of a file that somebody has yet to read. The copy
+ * of one that was cut after the directory was listed is in the next listing. */
 static void note_lost(struct chain *c, struct file *f)
 {
-    if (f->fd >= 0 || f->passed || f->is_named || f->loss != LOSS_NONE)
+    if (f->fd >= 0 || f->passed || f->is_named || f->loss != LOSS_NONE ||
+        (f->cut != NULL && !f->cut->is_listed))
         return;
-    f->loss = f == c->cut ? LOSS_TRUNCATED : LOSS_DELETED;
+    f->loss = f->cut != NULL ? LOSS_TRUNCATED : LOSS_DELETED;
     chain_changed(c, f->loss == LOSS_TRUNCATED);
 }
 
@@ -226,13 +229,14 @@ static void end_scan(struct chain *c)
             file_open(f);
         file_update_head(f);
         note_lost(c, f);
+        if (f->cut != NULL && f->cut->is_listed)
+            file_end_cut(f);
         c->is_unsettled |= f->fd < 0 && !f->passed && f->loss == LOSS_NONE;
         if (f->fd >= 0)
             f->might_grow = !chain_is_final(f);
         if (f != c->live && !f->passed)
             pins_add(&c->pins, f);
     }
-    c->cut = NULL;
     bound_held(c);
     chain_drop_passed(c);
 }
@@ -336,9 +340,7 @@ static void take_listing(struct chain *c, struct listing *list)
         for (size_t i = 0; i < list->n; i++) {
             if (list->at[i].file != NULL || (int)form_of(&list->at[i]) != form)
                 continue;
-            see_unknown(c, live, &list->at[i]);
-            if (live != NULL && c->cut != NULL)
-                live = c->live;
+            see_unknown(c, l, &live, &list->at[i]);
         }
     }
     if (!c->was_scanned) {
@@ -370,14 +372,34 @@ static void find_place(struct chain *c)
     free(real);
 }
 
-static void scan(struct chain *c)
+/* Whether a copy is looked for that this listing could not have yet. */
+static bool has_new_cut(const struct chain *c)
+{
+    for (const struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->cut != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void look_for_cut(struct chain *c)
+{
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->cut != NULL)
+            f->cut->is_listed = true;
+    }
+}
+
+/* False where the directory held still at no moment. */
+static bool scan(struct chain *c)
 {
     struct listing list;
 
     find_place(c);
+    look_for_cut(c);
     if (!listing_read(c, &list)) {
         c->dir_mtime = (struct timespec){ 0 };
-        return;
+        return false;
     }
     c->is_unsettled = false;
     c->is_looking = true;
@@ -387,11 +409,12 @@ static void scan(struct chain *c)
     take_listing(c, &list);
     end_scan(c);
     c->is_looking = false;
+    c->was_scanned = true;
+    listing_free(&list);
     if (c->has_changed) /* whoever is told sees it in order */
         chain_changed(c, c->is_urgent);
     (void)chain_check_live(c);
-    c->was_scanned = true;
-    listing_free(&list);
+    return true;
 }
 
 /* Whether the disk is as it was at the last scan. */
@@ -410,8 +433,8 @@ static bool is_unchanged(const struct chain *c)
 
 void chain_look(struct chain *c)
 {
-    if (c->cut == NULL && chain_check_live(c))
-        return; /* it has looked */
-    if (!is_unchanged(c))
-        scan(c);
+    if (chain_check_live(c) || is_unchanged(c))
+        return; /* it has looked, or need not */
+    while (scan(c) && has_new_cut(c))
+        ;
 }

@@ -149,6 +149,46 @@ TEST(a_gz_of_which_little_is_written_does_not_repeat_its_file)
     logs_stop();
 }
 
+TEST(a_gz_in_the_making_of_what_was_empty_when_it_was_seen_is_its_file)
+{
+    logs_prepare();
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("", logs_rest());
+    logs_add("audit.log", long_line());
+    logs_add("audit.log", long_line());
+    logs_move("audit.log", T1);
+    logs_zip(T1, "whole.gz");
+    logs_copy("whole.gz", T1 ".gz");
+    logs_cut(T1 ".gz", 1200);
+    logs_add("audit.log", "2\n");
+    logs_look();
+    EQ_STR(T1 " audit.log", logs_chain());
+    logs_stop();
+}
+
+TEST(a_gz_in_the_making_is_not_read_for_its_file_after_a_restart)
+{
+    const char *line = long_line();
+
+    logs_prepare();
+    logs_add(T1, line);
+    logs_add(T1, line);
+    logs_add(T1, "2\n");
+    logs_add("audit.log", "3\n");
+    logs_start();
+    logs_read(2);
+    logs_run_until_remembered();
+    logs_stop();
+    logs_zip(T1, "whole.gz");
+    logs_copy("whole.gz", T1 ".gz");
+    logs_cut(T1 ".gz", 1200);
+    logs_delete_pins();
+    logs_start();
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
 TEST(the_gz_of_a_passed_file_is_not_read_again)
 {
     logs_prepare();
@@ -235,276 +275,6 @@ TEST(two_siblings_with_one_date_come_by_their_times_of_change)
     logs_conf.quiet = 0;
     logs_start();
     EQ_STR("1|2|3|", logs_rest());
-    logs_stop();
-}
-
-/* ---- copytruncate ---- */
-
-TEST(a_copy_before_the_cut_is_not_read_twice)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n");
-    logs_start();
-    EQ_STR("1|2|", logs_rest());
-    logs_add("audit.log.1", "1\n"); /* it is being made */
-    logs_look();
-    EQ_STR("audit.log", logs_chain());
-    logs_add("audit.log.1", "2\n");
-    logs_look();
-    EQ_STR("audit.log", logs_chain());
-    logs_cut("audit.log", 0);
-    logs_look();
-    EQ_STR("", logs_rest());
-    logs_add("audit.log", "3\n");
-    EQ_STR("3|", logs_rest());
-    logs_stop();
-}
-
-TEST(what_was_not_read_before_the_cut_is_read_in_the_copy)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n3\n");
-    logs_start();
-    EQ_STR("1|2|3|", logs_rest());
-    logs_add("audit.log", "4\n5\n");
-    logs_copy("audit.log", "audit.log.1");
-    logs_cut("audit.log", 0);
-    EQ_STR("4|5|", logs_rest());
-    logs_add("audit.log", "6\n");
-    EQ_STR("6|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_compressed_copy_is_one_as_well)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n");
-    logs_start();
-    EQ_STR("1|2|", logs_rest());
-    logs_add("audit.log", "3\n");
-    logs_zip("audit.log", "audit.log.1.gz");
-    logs_cut("audit.log", 0);
-    EQ_STR("3|", logs_rest());
-    logs_add("audit.log", "4\n");
-    EQ_STR("4|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_log_that_was_cut_and_grew_past_our_place_is_noticed)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n");
-    logs_start();
-    EQ_STR("1|2|", logs_rest());
-    logs_copy("audit.log", "audit.log.1");
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "three\nfour\nfive\n");
-    EQ_STR("three|four|five|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_copy_is_not_taken_for_a_file_that_held_half_its_first_line)
-{
-    logs_prepare();
-    logs_add(T1, "line");
-    logs_zip(T1, T1 ".gz");
-    logs_delete(T1);
-    logs_add("audit.log", "lineage\n2\n");
-    logs_start();
-    EQ_STR("torn:line|lineage|", logs_read(2));
-    logs_run_until_remembered();
-    logs_stop();
-    logs_copy("audit.log", T3);
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "3\n");
-    logs_start();
-    EQ_STR("2|3|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_log_that_was_cut_twice_has_two_copies)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n");
-    logs_start();
-    EQ_STR("1|", logs_rest());
-    logs_add("audit.log", "2\n");
-    logs_copy("audit.log", "audit.log.1");
-    logs_cut("audit.log", 0);
-    logs_look();
-    logs_add("audit.log", "3\n");
-    logs_look();
-    logs_move("audit.log.1", "audit.log.2");
-    logs_copy("audit.log", "audit.log.1");
-    logs_cut("audit.log", 0);
-    logs_look();
-    logs_add("audit.log", "4\n");
-    EQ_STR("2|3|4|", logs_rest());
-    logs_stop();
-}
-
-TEST(what_was_written_copied_and_cut_since_an_empty_log_was_seen_is_read_first)
-{
-    logs_prepare();
-    logs_add("audit.log", "");
-    logs_start();
-    EQ_STR("", logs_rest());
-    logs_add("audit.log", "1\nhalf");
-    logs_copy("audit.log", T1);
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "2\n");
-    EQ_STR("1|torn:half|2|", logs_rest());
-    logs_add("audit.log", "3\n");
-    EQ_STR("3|", logs_rest());
-    logs_stop();
-}
-
-/* As another lane does that starts later, at a file that is gone. */
-TEST(a_file_that_is_added_as_lost_turns_nobody_back)
-{
-    struct identity gone = { .dev = 1, .ino = 1, .head_len = 1 };
-    struct file *lost;
-
-    logs_prepare();
-    logs_add(T1, "1\n");
-    logs_add("audit.log", "");
-    logs_start();
-    EQ_STR("1|", logs_rest());
-    lost = file_ref(trail_add_lost(logs_trail, &gone, SPAN("gone")));
-    logs_add("audit.log", "2\n");
-    EQ_STR("2|", logs_rest());
-    file_unref(lost);
-    logs_stop();
-}
-
-TEST(a_log_that_was_cut_before_it_was_read_and_then_deleted_is_two_files)
-{
-    logs_prepare();
-    logs_add(T1, "1\n");
-    logs_add("audit.log", "2\n");
-    logs_start();
-    EQ_STR("1|", logs_read(1));
-    logs_copy("audit.log", T2);
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "three\n");
-    logs_delete("audit.log");
-    logs_look();
-    logs_add("audit.log", "4\n");
-    EQ_STR("2|three|4|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_gz_in_the_making_of_what_was_empty_when_it_was_seen_is_its_file)
-{
-    logs_prepare();
-    logs_add("audit.log", "");
-    logs_start();
-    EQ_STR("", logs_rest());
-    logs_add("audit.log", long_line());
-    logs_add("audit.log", long_line());
-    logs_move("audit.log", T1);
-    logs_zip(T1, "whole.gz");
-    logs_copy("whole.gz", T1 ".gz");
-    logs_cut(T1 ".gz", 1200);
-    logs_add("audit.log", "2\n");
-    logs_look();
-    EQ_STR(T1 " audit.log", logs_chain());
-    logs_stop();
-}
-
-TEST(a_gz_in_the_making_is_not_read_for_its_file_after_a_restart)
-{
-    const char *line = long_line();
-
-    logs_prepare();
-    logs_add(T1, line);
-    logs_add(T1, line);
-    logs_add(T1, "2\n");
-    logs_add("audit.log", "3\n");
-    logs_start();
-    logs_read(2);
-    logs_run_until_remembered();
-    logs_stop();
-    logs_zip(T1, "whole.gz");
-    logs_copy("whole.gz", T1 ".gz");
-    logs_cut(T1 ".gz", 1200);
-    logs_delete_pins();
-    logs_start();
-    EQ_STR("2|3|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_log_that_was_cut_while_nobody_looked_is_read_in_its_copy)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n");
-    logs_start();
-    EQ_STR("1|2|", logs_rest());
-    logs_stop();
-    logs_add("audit.log", "3\n");
-    logs_copy("audit.log", "audit.log.1");
-    logs_age("audit.log.1");
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "4\n");
-    logs_start();
-    EQ_STR("3|4|", logs_rest());
-    logs_stop();
-}
-
-TEST(without_a_copy_what_was_cut_off_is_lost)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\nhal");
-    logs_start();
-    EQ_STR("1|2|", logs_rest());
-    logs_cut("audit.log", 0);
-    EQ_STR("torn:hal|gap:truncated|", logs_rest());
-    logs_add("audit.log", "3\n");
-    EQ_STR("3|", logs_rest());
-    logs_restart();
-    EQ_STR("", logs_rest());
-    logs_stop();
-}
-
-TEST(a_log_that_was_cut_while_nobody_looked_and_has_no_copy_is_lost)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n");
-    logs_start();
-    EQ_STR("1|2|", logs_rest());
-    logs_stop();
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "three\n");
-    logs_start();
-    EQ_STR("gap:deleted|three|", logs_rest());
-    logs_restart();
-    EQ_STR("", logs_rest());
-    logs_stop();
-}
-
-/* Its first line is the same: only what stands before our place tells. */
-TEST(a_log_with_the_same_head_that_was_written_anew_is_noticed)
-{
-    logs_prepare();
-    logs_add("audit.log", "head\n2\n3\n");
-    logs_start();
-    EQ_STR("head|2|3|", logs_rest());
-    logs_stop();
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "head\nfour\nfive\n");
-    logs_start();
-    EQ_STR("gap:truncated|head|four|five|", logs_rest());
-    logs_stop();
-}
-
-TEST(a_cut_in_the_middle_is_no_cut_to_nothing)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n3\n");
-    logs_start();
-    EQ_STR("1|2|3|", logs_rest());
-    logs_cut("audit.log", 4);
-    EQ_STR("gap:truncated|1|2|", logs_rest());
     logs_stop();
 }
 
