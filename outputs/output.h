@@ -28,8 +28,10 @@ enum answer_kind {
     ANSWER_BLOCKED,
     /* Busy: as BLOCKED, but a smaller request may get through. */
     ANSWER_BUSY,
-    /* One of these items, or their sum, cannot be taken: send fewer; an item
-     * alone is refused. */
+    /* Too large: send fewer bytes, now and later; an item alone is refused. */
+    ANSWER_LARGE,
+    /* One of these items cannot be taken, and spoils it for all: send fewer of
+     * them; an item alone is refused. */
     ANSWER_SPLIT,
     /* It will never take anything again (the reader of a pipe has gone). */
     ANSWER_GONE
@@ -40,6 +42,7 @@ struct answer {
     unsigned status;         /* HTTP status or errno, 0 where neither */
     uint64_t retry_after_ms; /* 0: the lane's own backoff */
     const char *why;         /* for people; borrowed during the call */
+    bool busy;               /* ITEMS: some were left because it is busy */
     /* Do not send again before a checkpoint holds what was settled so far. */
     bool checkpoint_first;
 };

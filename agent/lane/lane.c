@@ -327,6 +327,7 @@ struct lane *lane_open(const struct lane_env *env, struct err *e)
     l->in_flight = env->conf->in_flight;
     if (most > 0 && l->in_flight > most)
         l->in_flight = most;
+    pressure_init(&l->pressure, l->in_flight, env->conf->batch_bytes);
     l->buffers.most = 2 * env->conf->batch_bytes;
     take_parser(l);
     l->waiter = (struct waiter){ .more = on_more, .arg = l };
@@ -526,14 +527,25 @@ static void add_lag(const struct lane *l, const struct trail_lag *lag,
         buf_printf(out, "%" PRIi64, lag->seconds_left);
 }
 
+/* How much it is asked to take at once. */
+static void add_pressure(const struct lane *l, struct buf *out)
+{
+    buf_printf(out, "window=%" PRIu64 " request_limit=", l->pressure.window);
+    if (l->pressure.limit == PRESSURE_ANY)
+        buf_printf(out, "none ");
+    else
+        buf_printf(out, "%" PRIu64 " ", l->pressure.limit);
+}
+
 void lane_log_counters(const struct lane *l)
 {
     struct lane_view v;
     const struct counters *c = &v.count;
-    struct buf lag = { 0 };
+    struct buf more = { 0 };
 
     lane_look(l, &v);
-    add_lag(l, &v.lag, &lag);
+    add_pressure(l, &more);
+    add_lag(l, &v.lag, &more);
     log_always(l->who,
                "counters read=%" PRIu64 " delivered=%" PRIu64
                " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
@@ -547,6 +559,6 @@ void lane_log_counters(const struct lane *l)
                counters_balance(c, v.in_flight) ? "yes" : "NO", c->read_bytes,
                c->sent_bytes, c->requests, c->retried, c->blocked, c->refused,
                c->quarantined, c->hole_bytes, c->gaps, c->gap_bytes,
-               c->checkpoints, (int)lag.len, lag.at);
-    buf_free(&lag);
+               c->checkpoints, (int)more.len, more.at);
+    buf_free(&more);
 }

@@ -12,10 +12,12 @@ const struct opt lane_opts[] = {
               .max = 1000000, .help = "Most events in one request."),
     OPT_BYTES(struct lane_conf, batch_bytes, .def = "2MiB", .min = 4 * KIB,
               .max = 256 * MIB,
-              .help = "Most bytes in one request, before compression. One "
-                      "larger event goes alone."),
+              .help = "Most bytes in one request, before compression; fewer "
+                      "where the server takes no more. One larger event goes "
+                      "alone."),
     OPT_COUNT(struct lane_conf, in_flight, .def = "4", .min = 1, .max = 256,
-              .help = "Most requests under way at once."),
+              .help = "Most requests under way at once; fewer while the "
+                      "server is busy or its answers come ever later."),
     OPT_BYTES(struct lane_conf, memory, .def = "16MiB", .min = 64 * KIB,
               .max = 16384 * MIB,
               .help = "Bound on all batches of this lane together; reading "

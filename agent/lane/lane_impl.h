@@ -12,6 +12,7 @@
 #include "agent/lane/cursor.h"
 #include "agent/lane/gap.h"
 #include "agent/lane/lane.h"
+#include "agent/lane/pressure.h"
 #include "agent/lane/shipment.h"
 #include "parsers/parser.h"
 
@@ -57,7 +58,7 @@ struct lane {
     struct batch_buffers buffers;
     struct output *output;
     uint64_t in_flight; /* most sendings at once */
-    uint64_t sending;
+    struct pressure pressure;
     uint64_t burying;
     struct trouble trouble;
     bool gone;  /* the output takes nothing any more */

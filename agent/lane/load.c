@@ -90,13 +90,21 @@ void lane_seal(struct lane *l)
     lane_dispatch(l);
 }
 
+/* Bytes of a request that is worth filling. */
+static uint64_t largest(const struct lane *l)
+{
+    uint64_t limit = pressure_limit(&l->pressure);
+
+    return limit < l->env.conf->batch_bytes ? limit : l->env.conf->batch_bytes;
+}
+
 /* More than its share, up to batch_bytes, where enough stays for the others:
  * outputs that pack what they send leave nearly all of it. */
 static bool grow(struct lane *l)
 {
     const struct lane_conf *conf = l->env.conf;
     struct buf *bytes = &l->filling->batch.bytes;
-    uint64_t others = (l->in_flight - l->sending) * share(l);
+    uint64_t others = (l->in_flight - l->pressure.under_way) * share(l);
 
     if (bytes->cap >= conf->batch_bytes ||
         memory_held(l) - bytes->cap + conf->batch_bytes + others > conf->memory)
@@ -114,7 +122,7 @@ static bool fits(struct lane *l, uint64_t len)
 
     if (shipment_is_empty(s))
         return true;
-    if (s->file != l->cursor.file || want > conf->batch_bytes ||
+    if (s->file != l->cursor.file || want > largest(l) ||
         s->batch.n + s->quarantined >= conf->batch_events)
         return false;
     return want <= s->batch.bytes.cap || grow(l);

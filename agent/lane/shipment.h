@@ -17,6 +17,7 @@
 
 #include <uv.h>
 
+#include "agent/lane/pressure.h"
 #include "agent/trail/trail.h"
 #include "outputs/output.h"
 
@@ -37,6 +38,7 @@ struct shipment {
     enum shipment_state state;
     struct batch batch;
     struct send send;
+    struct ticket ticket; /* of the send */
     struct file *file;
     uint64_t start; /* offsets in `file` */
     uint64_t end;

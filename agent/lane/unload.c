@@ -122,15 +122,49 @@ static void finish(struct shipment *s)
         bury(s);
 }
 
-static void on_items(struct shipment *s, const struct answer *a)
+/* Some are to be sent again, after a pause; until when. */
+static uint64_t put_off(struct shipment *s, const struct answer *a,
+                        uint32_t left)
 {
     struct lane *l = s->lane;
-    uint32_t left = book(s);
-    uint64_t pause = 0;
+    bool none = left == s->send.count;
+    uint64_t pause =
+        pause_ms(l, a->busy && none ? l->trouble.attempts : s->attempts,
+                 a->retry_after_ms);
+    uint64_t until = uv_now(l->env.loop) + pause;
 
+    s->attempts++;
+    in_trouble(l, a->why, pause);
+    if (!none)
+        l->trouble.until_ms = 0; /* it takes something */
+    else if (a->busy)
+        l->trouble.until_ms = until;
+    return until;
+}
+
+static void feel_items(struct shipment *s, const struct answer *a,
+                       uint32_t left)
+{
+    struct pressure *p = &s->lane->pressure;
+
+    if (left == 0)
+        pressure_taken(p, &s->ticket, uv_now(s->lane->env.loop));
+    else if (a->busy && left == s->send.count)
+        pressure_busy(p, &s->ticket);
+    else if (a->busy)
+        pressure_partly(p, &s->ticket);
+    else
+        pressure_nothing(p, &s->ticket);
+}
+
+/* What was sent is booked, but for `left` of it. */
+static void go_on(struct shipment *s, const struct answer *a, uint32_t left)
+{
+    struct lane *l = s->lane;
+
+    s->retry_at_ms = 0;
     if (left > 0) {
-        pause = pause_ms(l, s->attempts++, a->retry_after_ms);
-        in_trouble(l, a->why, pause);
+        s->retry_at_ms = put_off(s, a, left);
     } else {
         s->attempts = 0;
         s->limit *= 2; /* what was halved may grow again */
@@ -145,8 +179,15 @@ static void on_items(struct shipment *s, const struct answer *a)
     }
     if (s->limit >= s->batch.n)
         s->limit = 0;
-    s->retry_at_ms = uv_now(l->env.loop) + pause;
     shipment_enter(s, SHIPMENT_READY);
+}
+
+static void on_items(struct shipment *s, const struct answer *a)
+{
+    uint32_t left = book(s);
+
+    feel_items(s, a, left);
+    go_on(s, a, left);
 }
 
 void lane_take_mark(struct lane *l)
@@ -166,11 +207,6 @@ void lane_take_mark(struct lane *l)
     }
 }
 
-static void halve(struct shipment *s)
-{
-    s->limit = s->send.count > 1 ? s->send.count / 2 : 1;
-}
-
 /* The output is not to be had: all of this lane waits, then one tries. */
 static void on_blocked(struct shipment *s, const struct answer *a)
 {
@@ -178,8 +214,10 @@ static void on_blocked(struct shipment *s, const struct answer *a)
     uint64_t pause = pause_ms(l, l->trouble.attempts, a->retry_after_ms);
 
     in_trouble(l, a->why, pause);
-    if (a->kind == ANSWER_BUSY && l->trouble.attempts > 1)
-        halve(s);
+    if (a->kind == ANSWER_BUSY)
+        pressure_busy(&l->pressure, &s->ticket);
+    else
+        pressure_down(&l->pressure, &s->ticket);
     if (a->checkpoint_first) {
         lane_take_mark(l);
         lane_raise_barrier(l);
@@ -194,20 +232,26 @@ static void on_split(struct shipment *s, const struct answer *a)
 {
     struct lane *l = s->lane;
 
+    if (a->kind == ANSWER_LARGE)
+        pressure_too_large(&l->pressure, &s->ticket);
+    else
+        pressure_nothing(&l->pressure, &s->ticket);
     if (s->send.count > 1) {
-        halve(s);
+        if (a->kind == ANSWER_SPLIT)
+            s->limit = s->send.count / 2;
         l->count.retried += s->send.count;
         shipment_enter(s, SHIPMENT_READY);
         return;
     }
     batch_verdict(&s->batch, s->send.first, VERDICT_REFUSED, a->status, a->why);
-    on_items(s, a);
+    go_on(s, a, book(s));
 }
 
 static void on_gone(struct shipment *s, const struct answer *a)
 {
     struct lane *l = s->lane;
 
+    pressure_nothing(&l->pressure, &s->ticket);
     log_error(l->who, "%s; this output is given up%s", a->why,
               lane_is_piped(l) ? "" : ", its place is kept");
     l->gone = true;
@@ -216,13 +260,27 @@ static void on_gone(struct shipment *s, const struct answer *a)
     l->env.gone(l->env.arg);
 }
 
+static void tell_pressure(const struct lane *l, const struct pressure *was)
+{
+    const struct pressure *p = &l->pressure;
+
+    if (p->window == was->window && p->limit == was->limit)
+        return;
+    if (p->limit == PRESSURE_ANY)
+        log_debug(l->who, "at most %" PRIu64 " requests at once", p->window);
+    else
+        log_debug(l->who,
+                  "at most %" PRIu64 " requests at once, of %" PRIu64 " bytes",
+                  p->window, p->limit);
+}
+
 static void on_answered(struct send *send, const struct answer *a)
 {
     struct shipment *s =
         (struct shipment *)((char *)send - offsetof(struct shipment, send));
     struct lane *l = s->lane;
+    struct pressure was = l->pressure;
 
-    l->sending--;
     switch (a->kind) {
     case ANSWER_ITEMS:
         on_items(s, a);
@@ -231,6 +289,7 @@ static void on_answered(struct send *send, const struct answer *a)
     case ANSWER_BUSY:
         on_blocked(s, a);
         break;
+    case ANSWER_LARGE:
     case ANSWER_SPLIT:
         on_split(s, a);
         break;
@@ -238,6 +297,7 @@ static void on_answered(struct send *send, const struct answer *a)
         on_gone(s, a);
         break;
     }
+    tell_pressure(l, &was);
     lane_wake(l);
 }
 
@@ -288,28 +348,45 @@ static void bury(struct shipment *s)
 
 /* ---- sending ---- */
 
+/* As many of its items as may go at once, and one in any case. */
+static uint32_t how_many(const struct shipment *s)
+{
+    const struct batch *b = &s->batch;
+    uint64_t most = pressure_limit(&s->lane->pressure);
+    uint32_t n = s->limit > 0 && s->limit < b->n ? s->limit : b->n;
+    uint32_t fit = 1;
+
+    if (batch_bytes_of(b, 0, n).len <= most)
+        return n;
+    while (batch_bytes_of(b, 0, fit + 1).len <= most)
+        fit++;
+    return fit;
+}
+
 static void send_off(struct shipment *s)
 {
     struct lane *l = s->lane;
+    uint32_t n = how_many(s);
+    uint64_t bytes = batch_bytes_of(&s->batch, 0, n).len;
 
     s->send = (struct send){
         .batch = &s->batch,
-        .count = s->limit > 0 && s->limit < s->batch.n ? s->limit : s->batch.n,
+        .count = n,
         .answered = on_answered,
     };
     shipment_enter(s, SHIPMENT_SENDING);
-    l->sending++;
+    pressure_sent(&l->pressure, &s->ticket, bytes, n, uv_now(l->env.loop));
     l->count.requests++;
-    l->count.sent_bytes += batch_bytes_of(&s->batch, 0, s->send.count).len;
+    l->count.sent_bytes += bytes;
     l->env.ops->send(l->output, &s->send);
 }
 
 /* Whether this one may go now. */
 static bool may_send(const struct lane *l, const struct shipment *s)
 {
-    if (l->gone || l->barrier || l->sending >= l->in_flight)
+    if (l->gone || l->barrier || !pressure_is_open(&l->pressure))
         return false;
-    if (l->trouble.until_ms > 0 && l->sending > 0)
+    if (l->trouble.until_ms > 0 && l->pressure.under_way > 0)
         return false; /* one at a time until it works again */
     /* An output that keeps a mark is told to go on only from what is settled,
      * else mark and low mark would not be of one moment. */

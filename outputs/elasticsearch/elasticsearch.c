@@ -39,6 +39,7 @@ struct request {
     struct buf packed;
     size_t plain_len;          /* of the batch that was given away */
     struct answer_error retry; /* the first that is to be retried */
+    bool busy;                 /* that is why some are */
     char why[1024];
 };
 
@@ -146,6 +147,7 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
         return; /* more than were sent */
     if (v == VERDICT_RETRY && r->retry.status == 0)
         r->retry = *e;
+    r->busy |= v == VERDICT_RETRY && verdict_is_busy(e);
     if (v == VERDICT_REFUSED) {
         snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
         why = reason;
@@ -167,7 +169,7 @@ static void on_data(struct client_request *c, const char *bytes, size_t n)
 static struct answer with_items(struct request *r, bool whole)
 {
     uint32_t n = answer_items(r->answer);
-    struct answer a = { .kind = ANSWER_ITEMS };
+    struct answer a = { .kind = ANSWER_ITEMS, .busy = r->busy };
 
     if (r->retry.status != 0)
         snprintf(r->why, sizeof(r->why),
@@ -237,6 +239,7 @@ static void es_send(struct output *o, struct send *s)
         r++; /* there are as many as may be under way */
     r->send = s;
     r->retry = (struct answer_error){ 0 };
+    r->busy = false;
     answer_start(r->answer);
     r->client.body = pack(o, r);
     client_send(o->client, &r->client);

@@ -21,6 +21,11 @@ enum verdict verdict_of_item(const struct answer_error *e)
     return VERDICT_REFUSED;
 }
 
+bool verdict_is_busy(const struct answer_error *e)
+{
+    return e->status == 429 && !is_block(e);
+}
+
 enum answer_kind verdict_of_request(unsigned status,
                                     const struct answer_error *e)
 {
@@ -28,7 +33,7 @@ enum answer_kind verdict_of_request(unsigned status,
         return ANSWER_BLOCKED;
     switch (status) {
     case 413: /* too large, after unpacking */
-        return ANSWER_SPLIT;
+        return ANSWER_LARGE;
     case 400: /* one bad neighbour spoils all; not so where it
                                is not the server that says so */
         return e->type[0] != '\0' ? ANSWER_SPLIT : ANSWER_BLOCKED;

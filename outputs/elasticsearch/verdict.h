@@ -13,6 +13,8 @@
 
 /* Of one item. */
 enum verdict verdict_of_item(const struct answer_error *e);
+/* Whether an item was not taken because there is too much to do. */
+bool verdict_is_busy(const struct answer_error *e);
 /* Of a whole request that was answered with this HTTP status and no items. */
 enum answer_kind verdict_of_request(unsigned status,
                                     const struct answer_error *e);

@@ -98,6 +98,8 @@ class Request:
     status: int = 0
     fault: Whole | None = None
     at: float = 0.0
+    abreast: int = 0        # requests without an answer when it came, with it
+    over: bool = False      # its answer is on the way, or will never come
 
 
 class Reset(Exception):
@@ -139,6 +141,7 @@ class BulkServer:
         self.connections = 0
         self.open_now = 0                       # requests being answered
         self.most_open = 0
+        self.unanswered = 0
         self._plan: collections.deque[Whole | None] = collections.deque()
         self._released = threading.Event()
         self._http: _Listener | None = None
@@ -569,6 +572,16 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             with bulk.lock:
                 bulk.open_now -= 1
+            self.is_over()
+
+    def is_over(self) -> None:
+        """From before its answer is sent: what the client sends once it has that
+        is not beside it."""
+        record = getattr(self, "request_record", None)
+        with self.bulk.lock:
+            if record is not None and not record.over:
+                record.over = True
+                self.bulk.unanswered -= 1
 
     def post(self) -> None:
         bulk = self.bulk
@@ -578,8 +591,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer_error(404, "resource_not_found_exception", self.path)
         length = self.check_headers()
         with bulk.lock:
+            bulk.unanswered += 1
             request = Request(len(bulk.requests), 0, 0, length, False,
-                              at=time.monotonic())
+                              at=time.monotonic(), abreast=bulk.unanswered)
             bulk.requests.append(request)
         self.request_record = request
         # Who may not come in uses up nothing of the plan.
@@ -778,6 +792,7 @@ class _Handler(BaseHTTPRequestHandler):
         record = getattr(self, "request_record", None)
         if record is not None and record.status == 0:
             record.status = code
+        self.is_over()
         elastic = self.bulk.flavour == "elasticsearch"
         chunked = elastic and code == 200 and content_type == "application/json"
         lines = [f"HTTP/1.1 {code} {PHRASES.get(code, 'Planned')}"]

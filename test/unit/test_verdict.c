@@ -118,7 +118,7 @@ TEST(whole_requests_wait_split_or_back_off)
         { 400, "x_content_e_o_f_exception", "x", ANSWER_SPLIT },
         { 400, "illegal_argument_exception", "x", ANSWER_SPLIT },
         { 400, "", "", ANSWER_BLOCKED },
-        { 413, "", "", ANSWER_SPLIT },
+        { 413, "", "", ANSWER_LARGE },
         { 429, "rejected_execution_exception",
           "rejected execution of coordinating operation", ANSWER_BUSY },
         { 429, "es_rejected_execution_exception", "x", ANSWER_BUSY },
