@@ -45,7 +45,7 @@ static void empty_buffer(struct cursor *c)
 {
     c->begin = c->scanned = c->end = 0;
     c->hole_len = 0;
-    c->was_final = c->gap_told = false;
+    c->was_final = c->gap_told = c->has_all = false;
     c->long_len = 0;
 }
 
@@ -123,7 +123,6 @@ static enum reader_what read_piece(struct cursor *c)
     enum reader_what what;
     size_t got = 0;
 
-    intake_passed(trail_intake(c->trail), &c->place, c->offset);
     make_room(c);
     what = reader_read(&c->reader, c->bytes + c->end, c->cap - c->end, &got);
     if (what == READER_FAILED && errno != 0 && !c->complained)
@@ -132,6 +131,7 @@ static enum reader_what read_piece(struct cursor *c)
     c->complained = what == READER_FAILED;
     c->end += got;
     c->came |= got > 0;
+    c->has_all = what == READER_BYTES && c->reader.was_short;
     c->read_bytes += got;
     c->work_bytes += what == READER_MORE ? PIECE : c->reader.at - before;
     return what;
@@ -178,6 +178,7 @@ static void pass_hole(struct cursor *c)
     if (c->begin < c->end)
         return;
     hole = reader_skip_hole(&c->reader);
+    c->has_all &= hole == 0;
     add_hole(c, hole);
     c->offset += hole;
 }
@@ -305,6 +306,7 @@ static enum cursor_what at_end(struct cursor *c, struct line *line)
 {
     struct file *next;
 
+    c->has_all = false;
     if (!c->came && reader_check_end(&c->reader))
         return CURSOR_MORE;
     trail_look(c->trail);
@@ -389,6 +391,11 @@ static void turn_back(struct cursor *c)
         cursor_seek(c, missed, 0, NULL);
 }
 
+void cursor_wake(struct cursor *c)
+{
+    c->has_all = false;
+}
+
 enum cursor_what cursor_next(struct cursor *c, struct line *line)
 {
     bool is_first = c->file != NULL && c->reader.at == 0;
@@ -403,6 +410,9 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
     what = from_buffer(c, line);
     if (what != CURSOR_MORE)
         return what;
+    intake_passed(trail_intake(c->trail), &c->place, c->offset);
+    if (c->has_all)
+        return at_end(c, line);
     switch (read_piece(c)) {
     case READER_BYTES:
         if (is_first)

@@ -58,6 +58,7 @@ struct cursor {
     size_t end;
     bool was_final; /* the file could not grow at the last EOF */
     bool came;      /* something was read since the last CURSOR_END */
+    bool has_all;   /* what is in the buffer was all there was just now */
     bool complained;
     bool gap_told; /* of this file: the next call goes on to the next one */
     struct gap gap;
@@ -88,6 +89,9 @@ int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
  * NULL. */
 uint64_t cursor_place(const struct cursor *c, struct file **f);
 
+/* Time has passed since the last call: more may have come. Until this is said, a
+ * read that came short is taken for the last one before the end. */
+void cursor_wake(struct cursor *c);
 /* The next line, if there is one. Reads at most one buffer full. May move to
  * the next file, and then `file` and `offset` tell so. */
 enum cursor_what cursor_next(struct cursor *c, struct line *line);

@@ -64,7 +64,7 @@ static void on_idle(uv_idle_t *idle)
     }
     lane_settle_front(l);
     lane_dispatch(l);
-    if (l->reading && !l->gone)
+    if (l->reading && !l->gone && !lane_expects_nothing(l))
         more = lane_load(l);
     if (!more)
         uv_idle_stop(&l->idle);

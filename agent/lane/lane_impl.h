@@ -102,6 +102,8 @@ void lane_print_dead(const struct lane *l, struct dead_letter *d,
 /* load.c: reads as much as there is room for, within a budget. Returns whether
  * there is more to do at once. */
 bool lane_load(struct lane *l);
+/* It was at the end, and will be woken when there may be more. */
+bool lane_expects_nothing(const struct lane *l);
 /* Nothing more goes into the shipment that is being filled. */
 void lane_seal(struct lane *l);
 

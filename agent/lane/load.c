@@ -273,6 +273,12 @@ static void on_linger(uv_timer_t *timer)
     lane_wake(l);
 }
 
+static void start_linger(struct lane *l)
+{
+    if (!uv_is_active((uv_handle_t *)&l->linger))
+        uv_timer_start(&l->linger, on_linger, l->env.conf->linger, 0);
+}
+
 /* Nothing has come for a while: what was held for more goes back. */
 static void rest(struct lane *l)
 {
@@ -288,27 +294,40 @@ static void rest(struct lane *l)
     malloc_trim(0);
 }
 
-/* Nothing more to read at present. While events linger nobody listens to the
- * trail: the timer looks at it anyway. Only a pipe's end is not to wait. */
+/* Whether events came so close to each other that the next one may be expected
+ * before `linger` is over. */
+static bool is_flowing(const struct lane *l)
+{
+    return l->lingered && l->filling->batch.n > 1;
+}
+
+/* Nothing more to read at present. While events linger, or flow, nobody listens
+ * to the trail: the timer looks at it anyway. Only a pipe's end is not to wait. */
 static void at_end(struct lane *l)
 {
     bool empty = l->filling == NULL || shipment_is_empty(l->filling);
+    bool lingers = false;
 
-    if (!empty && l->env.conf->linger > 0 && !l->lingered &&
-        !lane_is_at_end(l)) {
-        if (!uv_is_active((uv_handle_t *)&l->linger))
-            uv_timer_start(&l->linger, on_linger, l->env.conf->linger, 0);
-        l->was_idle = false;
-        if (lane_is_piped(l))
-            trail_wait(l->env.trail, &l->waiter);
-        return;
-    }
-    if (!empty)
+    if (!empty && l->env.conf->linger > 0 && !lane_is_at_end(l))
+        lingers = !l->lingered || is_flowing(l);
+    if (!empty && (!lingers || l->lingered))
         lane_seal(l);
-    else if (l->was_idle && l->first == NULL && l->spare != NULL)
+    else if (empty && l->was_idle && l->first == NULL && l->spare != NULL)
         rest(l);
     l->was_idle = empty;
-    trail_wait(l->env.trail, &l->waiter);
+    l->lingered = false;
+    if (lingers)
+        start_linger(l);
+    if (!lingers || lane_is_piped(l))
+        trail_wait(l->env.trail, &l->waiter);
+}
+
+bool lane_expects_nothing(const struct lane *l)
+{
+    if (l->lingered)
+        return false;
+    return l->waiter.waits ||
+           (uv_is_active((const uv_handle_t *)&l->linger) && !lane_is_piped(l));
 }
 
 /* A new file is a new place, even while nothing of it is settled: the old one
@@ -325,6 +344,7 @@ bool lane_load(struct lane *l)
 {
     uint64_t stop = l->cursor.work_bytes + BUDGET;
 
+    cursor_wake(&l->cursor);
     while (l->cursor.work_bytes < stop) {
         if (!l->has_line) {
             l->line_what = cursor_next(&l->cursor, &l->line);

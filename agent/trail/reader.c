@@ -150,6 +150,7 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
     if (*got == 0)
         return READER_END;
     r->at += *got;
+    r->was_short = *got < n;
     if (!r->file->is_spool) /* there it may be NULs by the next read */
         keep_tail(r, out, *got);
     chain_note_end(r->file->chain, r->file, r->at, span(r->tail, r->tail_len));
@@ -224,6 +225,7 @@ enum reader_what reader_read(struct reader *r, void *out, size_t n, size_t *got)
     struct file *f = r->file;
 
     *got = 0;
+    r->was_short = false;
     if (f->loss != LOSS_NONE && f->loss != LOSS_DAMAGED)
         return READER_CHANGED;
     if (f->fd < 0) {

@@ -30,6 +30,8 @@ struct reader {
     struct guard guard; /* what must stand before `at` at the first read */
     bool unchecked;
     bool is_damaged; /* we came to where this version is */
+    bool was_short;  /* the last read gave less than it was asked for: that was
+                      * all there was then */
     size_t tail_len; /* bytes before `at`, to compare with at the next read */
     char tail[IDENTITY_GUARD_MAX];
 };

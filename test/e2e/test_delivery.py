@@ -113,6 +113,17 @@ def test_linger_zero_sends_at_once(rig):
     rig.wait_archived()
 
 
+def test_an_event_after_a_flow_of_them_is_heard_of(rig):
+    """While events flow the log is looked at by the linger timer, not by inotify."""
+    rig.start({"search": rig.search(), "archive": rig.file()}, trail={"poll": "60s"})
+    for n in range(1, 7):
+        rig.log.append(n)
+        rig.wait_delivered()
+        rig.log.append()
+        rig.wait_delivered()
+        rig.wait_archived()
+
+
 def test_a_request_holds_at_most_batch_events(rig):
     rig.log.append(100)
     rig.start({"search": rig.search(batch_events=7)})

@@ -117,6 +117,7 @@ static void rotate(void)
 static void read_all(void)
 {
     trail_forget_hints(trail); /* as the loop would */
+    cursor_wake(&cursor);
     for (;;) {
         unsigned char hash[SHA256_SIZE];
         struct line line;

@@ -261,6 +261,7 @@ static bool add_next(struct buf *text)
     unsigned tries = 0;
 
     trail_forget_hints(logs_trail); /* the loop would bring them */
+    cursor_wake(c);
     do
         what = cursor_next(c, &line);
     while (what == CURSOR_MORE && tries++ < 100000);

@@ -140,6 +140,7 @@ static enum cursor_what next(struct line *line)
     unsigned tries = 0;
 
     trail_forget_hints(t); /* the loop would bring them */
+    cursor_wake(&c);
     do
         what = cursor_next(&c, line);
     while (what == CURSOR_MORE && tries++ < 100000);
@@ -241,6 +242,21 @@ TEST(a_partial_line_waits_for_its_newline)
     is_end();
     add("audit.log", "ee\n");
     is_line("three", 8);
+    is_end();
+    stop();
+}
+
+TEST(a_read_that_came_short_is_the_end_until_it_is_woken)
+{
+    struct line line;
+
+    prepare();
+    add("audit.log", "one\n");
+    start();
+    is_line("one", 0);
+    add("audit.log", "two\n");
+    EQ(CURSOR_END, cursor_next(&c, &line));
+    is_line("two", 4);
     is_end();
     stop();
 }

@@ -87,6 +87,7 @@ static enum cursor_what next(struct cursor *cursor, struct line *line)
     uv_timer_t timer;
 
     late = false;
+    cursor_wake(cursor);
     uv_timer_init(&loop, &timer);
     uv_timer_start(&timer, on_late, 10000, 0);
     while (!late) {
