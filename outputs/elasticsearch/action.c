@@ -131,3 +131,13 @@ struct span action_id(struct span line)
         return span(NULL, 0);
     return span(at + sizeof(key) - 1, ACTION_ID_LEN);
 }
+
+struct span action_place(struct span line)
+{
+    static const char head[] = "{\"create\":";
+    size_t n = sizeof(head) - 1;
+
+    if (line.len < n + 2)
+        return span(NULL, 0);
+    return span(line.at + n, line.len - n - 2); /* "}" and the newline */
+}

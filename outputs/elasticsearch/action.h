@@ -31,5 +31,7 @@ const char *action_check_index(const char *index);
 void action_add(struct action *a, const struct event *ev, struct buf *out);
 /* The id within such a line. */
 struct span action_id(struct span line);
+/* The object with index and id within such a line. */
+struct span action_place(struct span line);
 
 #endif

@@ -36,6 +36,7 @@ from typing import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import faults
+import questions
 from faults import Chaos, Item, Whole
 
 MIB = 1024 * 1024
@@ -79,6 +80,7 @@ class Doc:
     offered: int = 0
     stored: int = 0         # 0 or 1; more would be a bug of this server
     answers: list[int] = field(default_factory=list)
+    visible: bool = False   # to a search: it was refreshed
 
     @property
     def is_gap(self) -> bool:
@@ -130,6 +132,9 @@ class BulkServer:
         self.item_fault: Callable[[Offered], Item | None] | None = None
         self.whole_fault: Callable[[int], Whole | None] | None = None
         self.chaos: Chaos | None = None
+        # By path, of what is no bulk request; see questions.py.
+        self.question_fault: Callable[[str], Whole | None] | None = None
+        self.empty_indices: set[str] = set()    # there, without documents
 
         self.lock = threading.Lock()
         self.docs: dict[tuple[str, str], Doc] = {}
@@ -217,6 +222,7 @@ class BulkServer:
         with self.lock:
             self._plan.clear()
             self.chaos = self.item_fault = self.whole_fault = self.poison = None
+            self.question_fault = None
             self.max_pressure = None
         self._released.set()
 
@@ -253,6 +259,19 @@ class BulkServer:
     def gaps(self) -> list[Doc]:
         """What was lost, as the agent said."""
         return [d for d in self.records() if d.is_gap]
+
+    def forget(self, doc: Doc) -> None:
+        """It is deleted, as if by somebody; the index stays."""
+        with self.lock:
+            self.order.remove(doc)
+            del self.docs[doc.index, doc.id]
+            self.empty_indices.add(doc.index)
+
+    def questions(self, kind: str) -> list[str]:
+        """What was asked so far: paths that end so."""
+        with self.lock:
+            return [r for r in self.other_requests
+                    if urlsplit(r.split()[1]).path.endswith(kind)]
 
     def request_count(self) -> int:
         with self.lock:
@@ -585,6 +604,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def post(self) -> None:
         bulk = self.bulk
+        if questions.is_question(urlsplit(self.path).path):
+            return self.question()
         if urlsplit(self.path).path != "/_bulk":
             bulk.violate(f"POST to {self.path}")
             self.discard_body()
@@ -613,6 +634,37 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True    # the client went away
             return
         self.bulk_request(request, raw, fault)
+
+    def question(self) -> None:
+        bulk, path = self.bulk, urlsplit(self.path).path
+        query = parse_qs(urlsplit(self.path).query)
+        with bulk.lock:
+            bulk.other_requests.append(f"POST {self.path}")
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if body and self.headers.get("Content-Type") != "application/json":
+            bulk.violate(f"{path}: Content-Type is "
+                         f"{self.headers.get('Content-Type')!r}")
+        if not bulk.authorized(self.headers.get("Authorization")):
+            return self.answer_unauthorized()
+        fault = bulk.question_fault(path) if bulk.question_fault else None
+        if fault and fault.kind == "lost":
+            self.close_connection = True
+            return
+        if fault and fault.kind == "html":
+            return self.answer(200, PAGE, "text/html")
+        if fault and fault.kind == "status":
+            return self.answer_status(fault)
+        if fault:
+            bulk.violate(f"{path}: a question cannot have fault {fault.kind}")
+        try:
+            value = questions.answer(bulk, path, query, body)
+        except questions.Refused as e:
+            return self.answer_error(*e.args)
+        if "filter_path" in query:
+            patterns = [p.split(".") for p in query["filter_path"][0].split(",")]
+            value = filter_path(value, patterns) or {}
+        self.answer_json(200, value)
 
     def check_headers(self) -> int:
         bulk, h = self.bulk, self.headers

@@ -276,3 +276,58 @@ def test_lines_are_deterministic_and_distinct():
     for line in lines:
         json.loads(line)
         assert b"\n" not in line
+
+
+# -- questions ---------------------------------------------------------------
+
+
+def ask(c: Client, path: str, value: dict | None = None):
+    body = b"" if value is None else json.dumps(value).encode()
+    status, text = c.post(body, path, **{"Content-Type": "application/json"})
+    return status, json.loads(text)
+
+
+def place_of(seq: int) -> dict:
+    line = make_line(seq)
+    return {"_index": index_of(line), "_id": id_of(line)}
+
+
+def test_mget_finds_at_once_what_is_there_and_tells_what_has_no_index(server):
+    c = Client(server)
+    c.bulk(1)
+    nowhere = place_of(1) | {"_index": "nowhere"}
+    status, value = ask(c, "/_mget?filter_path=docs.found,docs.error.type",
+                        {"docs": [place_of(1), place_of(2), nowhere]})
+    assert (status, value) == (200, {"docs": [
+        {"found": True}, {"found": False},
+        {"error": {"type": "index_not_found_exception"}}]})
+    assert server.questions("_mget") == [
+        "POST /_mget?filter_path=docs.found,docs.error.type"]
+
+
+def test_a_search_and_a_count_see_what_was_refreshed(server):
+    c = Client(server)
+    c.bulk(1, 2)
+    name = index_of(make_line(1))
+    ids = {"query": {"ids": {"values": [place_of(1)["_id"], "x"]}}}
+    assert ask(c, f"/{name}/_search", ids)[1]["hits"]["hits"] == []
+    ask(c, f"/{name}/_refresh")
+    assert [h["_id"] for h in ask(c, f"/{name}/_search", ids)[1]["hits"]["hits"]] \
+        == [place_of(1)["_id"]]
+    stamp = json.loads(document_of(make_line(1)))["@timestamp"]
+    within = {"query": {"bool": {"filter": [
+        {"range": {"@timestamp": {"gte": stamp, "lte": stamp}}}]}}}
+    assert ask(c, f"/{name[:3]}*/_count", within)[1]["count"] == 1
+    assert ask(c, "/other/_count", within)[0] == 404
+    server.forget(server.docs[name, place_of(1)["_id"]])
+    assert ask(c, f"/{name}/_count", within)[1]["count"] == 0
+    assert server.violations == []
+
+
+def test_a_question_can_fail(server):
+    c = Client(server)
+    server.question_fault = lambda path: faults.Whole("status", 503) \
+        if path.endswith("_mget") else None
+    assert ask(c, "/_mget", {"docs": [place_of(1)]})[0] == 503
+    server.heal()
+    assert ask(c, "/_mget", {"docs": [place_of(1)]})[0] == 200
