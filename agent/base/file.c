@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +52,37 @@ int64_t file_last_line(int fd, uint64_t size)
         size -= n;
     }
     return 0;
+}
+
+int file_make_dirs(const char *path, struct err *e)
+{
+    char *part = xstrdup(path), *slash = part;
+    int failed = 0;
+
+    do {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            failed = errno;
+        if (failed == 0 && slash != NULL)
+            *slash = '/';
+    } while (failed == 0 && slash != NULL && slash[1] != '\0');
+    if (failed != 0)
+        err_set(e, ERR_IO, "cannot make the directory %s: %s", part,
+                strerror(failed));
+    free(part);
+    return failed != 0 ? ERR_IO : 0;
+}
+
+void file_raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int write_new(int dir, const char *name, struct span text,

@@ -15,6 +15,13 @@ int file_write_all(int fd, const void *bytes, size_t n) MUST_CHECK;
 /* As many bytes as there are up to `n`; -1 with errno. */
 ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset) MUST_CHECK;
 
+/* Makes a directory and those it is in, mode 0700 where they are not there.
+ * ERR_IO with `e`, which names the one that cannot be made. */
+int file_make_dirs(const char *path, struct err *e) MUST_CHECK;
+/* As many open files as we may have. Where that cannot be raised, we find out
+ * when there are too many. */
+void file_raise_limit(void);
+
 /* Where the line begins that is under way at `size`: behind the last newline
  * before it, or 0. -1 with errno. */
 int64_t file_last_line(int fd, uint64_t size) MUST_CHECK;

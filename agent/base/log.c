@@ -19,6 +19,12 @@ const char *const log_level_names[LOG_NLEVELS + 1] = {
 };
 
 static enum log_level threshold = LOG_INFO;
+static void (*clear_line)(void);
+
+void log_set_clear(void (*clear)(void))
+{
+    clear_line = clear;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -56,6 +62,8 @@ static void write_line(enum log_level level, const char *who,
     show_add(&line, span(text, (size_t)len));
     cut(&line, LINE_MAX_BYTES - 1);
     buf_add(&line, "\n", 1);
+    if (clear_line != NULL)
+        clear_line();
     /* Where standard error is gone there is nobody left to tell. */
     if (file_write_all(STDERR_FILENO, line.at, line.len) != 0)
         line.len = 0;

@@ -26,6 +26,9 @@ extern const char *const log_level_names[LOG_NLEVELS + 1];
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 
+/* Called before each line: whoever keeps a line of a terminal clears it. */
+void log_set_clear(void (*clear)(void));
+
 /* `who` names the speaker: "agent", "trail audit", "lane audit/search". */
 void log_line(enum log_level level, const char *who, const char *format, ...)
     PRINTF(3, 4);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/lane/dead.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -142,14 +145,45 @@ static int open_dir(int state, struct err *e)
     return dir;
 }
 
-/* Out of the way with a file that is large: OUTPUT-<time>.ndjson. */
-static int rotate(int dir, const char *name, const char *output, struct err *e)
+/* Whether the file is still the one that has the name. */
+static bool is_there(int dir, const char *name, int fd)
+{
+    struct stat mine, there;
+
+    return fstat(fd, &mine) == 0 && fstatat(dir, name, &there, 0) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+/* For us alone: other processes may write it, or rename it away, as well. */
+static int open_locked(int dir, const char *name, int flags, struct err *e)
+{
+    for (;;) {
+        int fd =
+            openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+        int rc;
+
+        if (fd < 0)
+            return err_set(e, errno == ENOENT ? ERR_MISSING : ERR_IO,
+                           "cannot open dead/%s: %m", name);
+        do
+            rc = flock(fd, LOCK_EX);
+        while (rc != 0 && errno == EINTR);
+        if (rc == 0 && is_there(dir, name, fd))
+            return fd;
+        if (rc != 0)
+            err_set(e, ERR_IO, "cannot lock dead/%s: %m", name);
+        close(fd);
+        if (rc != 0)
+            return ERR_IO;
+    }
+}
+
+/* Out of the way with a file: OUTPUT-<time>.ndjson. */
+static int rename_away(int dir, const char *name, const char *output,
+                       struct err *e)
 {
     char now[CLOCK_TEXT_SIZE], to[256];
-    struct stat st;
 
-    if (fstatat(dir, name, &st, 0) != 0 || st.st_size < (off_t)ROTATE_BYTES)
-        return 0;
     clock_format(now, clock_wall_us(), 6);
     snprintf(to, sizeof(to), "%.200s-%s.ndjson", output, now);
     if (renameat2(dir, name, dir, to, RENAME_NOREPLACE) != 0)
@@ -157,17 +191,27 @@ static int rotate(int dir, const char *name, const char *output, struct err *e)
     return 0;
 }
 
+/* A crash may have left half a record at the end: `*end` is before it, and
+ * where the file ends now. */
+static int find_end(int fd, const char *name, int64_t *end, struct err *e)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 ||
+        (*end = file_last_line(fd, (uint64_t)st.st_size)) < 0 ||
+        (*end != st.st_size && ftruncate(fd, *end) != 0))
+        return err_set(e, ERR_IO, "cannot find the end of dead/%s: %m", name);
+    return 0;
+}
+
 static int write_records(int fd, const char *name, struct span records,
                          struct err *e)
 {
-    struct stat st;
     int64_t end;
+    int rc = find_end(fd, name, &end, e);
 
-    /* A crash may have left half a record at the end. */
-    if (fstat(fd, &st) != 0 ||
-        (end = file_last_line(fd, (uint64_t)st.st_size)) < 0 ||
-        (end != st.st_size && ftruncate(fd, end) != 0))
-        return err_set(e, ERR_IO, "cannot find the end of dead/%s: %m", name);
+    if (rc != 0)
+        return rc;
     if (lseek(fd, end, SEEK_SET) == end &&
         file_write_all(fd, records.at, records.len) == 0 && fsync(fd) == 0)
         return 0;
@@ -177,6 +221,20 @@ static int write_records(int fd, const char *name, struct span records,
     return ERR_IO;
 }
 
+/* The one to write into; a large one is renamed first. */
+static int open_to_append(int dir, const char *name, const char *output,
+                          struct err *e)
+{
+    int fd = open_locked(dir, name, O_CREAT, e), rc;
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size < (off_t)ROTATE_BYTES)
+        return fd;
+    rc = rename_away(dir, name, output, e);
+    close(fd);
+    return rc != 0 ? rc : open_locked(dir, name, O_CREAT, e);
+}
+
 static int append_to(int dir, const char *output, struct span records,
                      struct err *e)
 {
@@ -184,12 +242,9 @@ static int append_to(int dir, const char *output, struct span records,
     int fd, rc;
 
     snprintf(name, sizeof(name), "%.200s.ndjson", output);
-    rc = rotate(dir, name, output, e);
-    if (rc != 0)
-        return rc;
-    fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = open_to_append(dir, name, output, e);
     if (fd < 0)
-        return err_set(e, ERR_IO, "cannot open dead/%s: %m", name);
+        return fd == ERR_MISSING ? ERR_IO : fd;
     rc = write_records(fd, name, records, e);
     if (close(fd) != 0 && rc == 0)
         rc = err_set(e, ERR_IO, "cannot close dead/%s: %m", name);
@@ -210,4 +265,88 @@ int dead_append(int state, const char *output, struct span records,
     pthread_mutex_unlock(&writing);
     close(dir);
     return rc;
+}
+
+int dead_set_aside(int state, const char *output, struct err *e)
+{
+    int dir = openat(state, "dead", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, rc;
+    char name[256];
+    int64_t end;
+
+    if (dir < 0 && errno == ENOENT)
+        return 0;
+    if (dir < 0)
+        return err_set(e, ERR_IO, "cannot open the directory dead: %m");
+    snprintf(name, sizeof(name), "%.200s.ndjson", output);
+    rc = fd = open_locked(dir, name, 0, e);
+    if (fd >= 0) {
+        rc = find_end(fd, name, &end, e);
+        if (rc == 0)
+            rc = rename_away(dir, name, output, e);
+        close(fd);
+    }
+    close(dir);
+    return rc == ERR_MISSING ? 0 : rc;
+}
+
+/* ---- which there are ---- */
+
+/* OUTPUT.ndjson, or OUTPUT-<time>.ndjson; another output's name may begin like
+ * this one's. */
+static bool is_of(const char *name, const char *output)
+{
+    static const char end[] = ".ndjson";
+    size_t len = strlen(name), first = strlen(output);
+    struct span time;
+
+    if (strncmp(name, output, first) != 0 || len < first + strlen(end) ||
+        strcmp(name + len - strlen(end), end) != 0)
+        return false;
+    time = span(name + first, len - strlen(end) - first);
+    return time.len == 0 ||
+           (time.len == CLOCK_TEXT_SIZE && time.at[0] == '-' &&
+            clock_parse(span(time.at + 1, time.len - 1)) != CLOCK_NO_TIME);
+}
+
+/* By time; what is still written is the last. */
+static int by_age(const void *a, const void *b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    size_t m = strlen(x), n = strlen(y);
+
+    return m != n ? (m > n ? -1 : 1) : strcmp(x, y);
+}
+
+int dead_list(const char *state_dir, const char *output,
+              struct dead_files *files, struct err *e)
+{
+    char *path = xprintf("%s/dead", state_dir);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    int rc = 0;
+
+    *files = (struct dead_files){ 0 };
+    if (dir == NULL && errno != ENOENT)
+        rc = err_set(e, ERR_IO, "cannot open the directory %s: %m", path);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (!is_of(entry->d_name, output))
+            continue;
+        files->paths =
+            xrealloc(files->paths, (files->n + 1) * sizeof(*files->paths));
+        files->paths[files->n++] = xprintf("%s/%s", path, entry->d_name);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    if (files->n > 0)
+        qsort(files->paths, files->n, sizeof(*files->paths), by_age);
+    free(path);
+    return rc;
+}
+
+void dead_files_free(struct dead_files *files)
+{
+    for (size_t i = 0; i < files->n; i++)
+        free(files->paths[i]);
+    free(files->paths);
+    *files = (struct dead_files){ 0 };
 }

@@ -4,7 +4,8 @@
  * events, kept for people with a reason and the place they came from.
  *
  * One NDJSON record a line, in STATE_DIR/dead/OUTPUT.ndjson, mode 0600. Nothing
- * is ever deleted here: a file that has grown large is renamed and left.
+ * is ever deleted here: a file that has grown large is renamed and left, as
+ * OUTPUT-<time>.ndjson. Several processes may append to one file.
  */
 #ifndef TALLYMAN_DEAD_H
 #define TALLYMAN_DEAD_H
@@ -39,5 +40,18 @@ void dead_print(const struct dead_letter *d, struct buf *out);
  */
 int dead_append(int state, const char *output, struct span records,
                 struct err *e) MUST_CHECK;
+
+/* Renames what there is, as if it had grown large: nothing is added to it any
+ * more. 0, too, where there is none. */
+int dead_set_aside(int state, const char *output, struct err *e) MUST_CHECK;
+
+/* The files of one output, in the order they were written. */
+struct dead_files {
+    char **paths;
+    size_t n;
+};
+int dead_list(const char *state_dir, const char *output,
+              struct dead_files *files, struct err *e) MUST_CHECK;
+void dead_files_free(struct dead_files *files);
 
 #endif

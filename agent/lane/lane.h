@@ -26,7 +26,8 @@ struct parser_ops;
 
 struct lane_env {
     uv_loop_t *loop;
-    int state; /* the state directory, open */
+    int state; /* the directory of its checkpoint, open */
+    int dead;  /* the one that holds dead/, open; may be the same */
     struct trail *trail;
     const char *output; /* its name */
     const struct output_ops *ops;

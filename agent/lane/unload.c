@@ -308,7 +308,7 @@ static void write_dead(uv_work_t *work)
 {
     struct shipment *s = work->data;
 
-    s->work_rc = dead_append(s->lane->env.state, s->lane->env.output,
+    s->work_rc = dead_append(s->lane->env.dead, s->lane->env.output,
                              span(s->dead.at, s->dead.len), &s->work_err);
 }
 

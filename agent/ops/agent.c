@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
+#include "agent/base/file.h"
 #include "agent/base/log.h"
 #include "agent/ops/roster.h"
 #include "agent/ops/state.h"
@@ -128,18 +128,6 @@ static void init_handles(struct agent *a)
     a->drain.data = a;
 }
 
-/* Every rotated file is held open. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_debug(WHO, "cannot raise the limit of open files: %m");
-}
-
 static enum agent_end start(struct agent *a)
 {
     struct roster_env env = { .loop = &a->loop,
@@ -152,7 +140,7 @@ static enum agent_end start(struct agent *a)
     size_t trails, lanes;
     int rc;
 
-    raise_file_limit();
+    file_raise_limit(); /* every rotated file is held open */
     a->roster = roster_new(&env);
     rc = roster_start(a->roster, &e);
     if (rc != 0) {

@@ -173,6 +173,7 @@ static int open_lane(struct roster *r, const struct entry *entry,
     struct lane_env env = {
         .loop = r->env.loop,
         .state = r->env.state,
+        .dead = r->env.state,
         .trail = entry->trail,
         .output = o->name,
         .ops = o->ops,

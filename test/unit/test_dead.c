@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -307,6 +309,22 @@ static unsigned files(char last[256])
     return n;
 }
 
+/* By the kernel's list of locks, where a "->" stands before those who wait. */
+static bool waits_for_a_lock(pid_t pid)
+{
+    FILE *locks = fopen("/proc/locks", "r");
+    bool waits = false;
+    char line[256];
+    int holder;
+
+    OK(locks != NULL);
+    while (!waits && fgets(line, sizeof(line), locks) != NULL)
+        waits = sscanf(line, "%*s -> FLOCK %*s %*s %d", &holder) == 1 &&
+                holder == pid;
+    fclose(locks);
+    return waits;
+}
+
 TEST(records_are_appended_to_a_file_of_mode_0600)
 {
     struct stat st;
@@ -385,6 +403,94 @@ TEST(a_large_file_is_renamed_and_left)
     EQ(0, stat(path, &st));
     EQ(64 * 1024 * 1024, st.st_size);
     free(path);
+}
+
+/* Another process may have renamed it between our open and our lock. */
+TEST(nothing_is_added_to_a_file_that_was_set_aside)
+{
+    char last[256] = "";
+    int fd, status;
+    pid_t pid;
+
+    open_state();
+    append("{\"a\":1}\n");
+    fd = openat(state, "dead/search.ndjson", O_RDWR);
+    EQ(0, flock(fd, LOCK_EX));
+    pid = fork();
+    if (pid == 0) {
+        close(fd);
+        append("{\"a\":2}\n"); /* waits for the lock */
+        _exit(0);
+    }
+    while (!waits_for_a_lock(pid))
+        sched_yield();
+    EQ(0, renameat(state, "dead/search.ndjson", state,
+                   "dead/search-2026-11-23T17:00:03.406123Z.ndjson"));
+    close(fd);
+    EQ(pid, waitpid(pid, &status, 0));
+    EQ(0, status);
+    EQ_STR("{\"a\":2}\n", kept());
+    EQ(2, files(last));
+}
+
+TEST(what_is_set_aside_has_no_half_record)
+{
+    struct dead_files list;
+    struct stat st;
+    int fd;
+
+    open_state();
+    EQ(0, dead_set_aside(state, "search", NULL));
+    append("{\"a\":1}\n");
+    fd = openat(state, "dead/search.ndjson", O_WRONLY | O_APPEND);
+    EQ(6, write(fd, "{\"half", 6));
+    close(fd);
+    EQ(0, dead_set_aside(state, "search", NULL));
+    EQ_STR("-", kept());
+    EQ(0, dead_list(unit_dir(), "search", &list, NULL));
+    EQ(1, list.n);
+    EQ(0, stat(list.paths[0], &st));
+    EQ(8, st.st_size);
+    dead_files_free(&list);
+    EQ(0, dead_set_aside(state, "search", NULL));
+}
+
+static void make(const char *name)
+{
+    char *path = xprintf("dead/%s", name);
+    int fd = openat(state, path, O_CREAT | O_WRONLY, 0600);
+
+    OK(fd >= 0);
+    close(fd);
+    free(path);
+}
+
+TEST(the_files_of_an_output_are_listed_by_age)
+{
+    static const char *const want[] = {
+        "search-2026-11-23T17:00:03.406123Z.ndjson",
+        "search-2026-11-24T01:00:00.000000Z.ndjson",
+        "search.ndjson",
+    };
+    struct dead_files list;
+
+    open_state();
+    EQ(0, dead_list(unit_dir(), "search", &list, NULL));
+    EQ(0, list.n);
+    EQ(0, mkdirat(state, "dead", 0700));
+    make("search.ndjson");
+    make(want[1]);
+    make(want[0]);
+    make("search-old.ndjson");
+    make("search-old-2026-11-24T01:00:00.000000Z.ndjson");
+    make("searching.ndjson");
+    make("search-2026-11-24T01:00:00.000000Z.ndjson.bak");
+    make("other.ndjson");
+    EQ(0, dead_list(unit_dir(), "search", &list, NULL));
+    EQ(ARRAY_LEN(want), list.n);
+    for (size_t i = 0; i < list.n; i++)
+        EQ_STR(want[i], strrchr(list.paths[i], '/') + 1);
+    dead_files_free(&list);
 }
 
 TEST(a_write_that_fails_leaves_nothing_half)

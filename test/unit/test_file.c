@@ -329,3 +329,37 @@ TEST(a_large_file_is_read_whole)
     buf_free(&want);
     buf_free(&b);
 }
+
+TEST(directories_are_made_with_those_they_are_in)
+{
+    char *path = xprintf("%s/a/b/c", unit_dir());
+    struct err e = { 0 };
+    struct stat st;
+
+    umask(0);
+    EQ(0, file_make_dirs(path, &e));
+    EQ(0, stat(path, &st));
+    OK(S_ISDIR(st.st_mode));
+    EQ(0700, st.st_mode & 07777);
+    EQ(0, file_make_dirs(path, &e)); /* again */
+    free(path);
+    path = xprintf("%s/x/y/", unit_dir());
+    EQ(0, file_make_dirs(path, &e));
+    EQ(0, stat(path, &st));
+    free(path);
+}
+
+TEST(a_directory_that_cannot_be_made_is_named)
+{
+    char *path = xprintf("%s/file/b/c", unit_dir());
+    char *file = xprintf("%s/file", unit_dir());
+    struct err e = { 0 };
+    int fd = open(file, O_CREAT | O_WRONLY, 0600);
+
+    OK(fd >= 0);
+    close(fd);
+    EQ(ERR_IO, file_make_dirs(path, &e));
+    HAS(e.text, "/file/b: Not a directory");
+    free(file);
+    free(path);
+}

@@ -153,3 +153,22 @@ TEST(a_standard_error_that_is_gone_does_no_harm)
     dup2(kept, STDERR_FILENO);
     close(kept);
 }
+
+static void clear(void)
+{
+    OK(write(STDERR_FILENO, "<", 1) == 1);
+}
+
+TEST(a_line_of_the_terminal_is_cleared_before)
+{
+    listen();
+    log_set_clear(clear);
+    log_info("agent", "one");
+    log_debug("agent", "not this");
+    log_set_clear(NULL);
+    log_info("agent", "two");
+    heard();
+    EQ('<', said[0]);
+    HAS(said, "one\n2");
+    OK(strchr(said + 1, '<') == NULL);
+}
