@@ -97,6 +97,8 @@ static void see_unknown(struct chain *c, const struct live *l,
         c->is_unsettled = true;
         return;
     }
+    if (*live != NULL)
+        file_update_head(*live); /* by which a cut is noticed from now on */
     if (known_is_copy(c, *live, e, &h)) {
         log_debug(c->who, "%s is a copy of what is read as well", e->path);
         return;

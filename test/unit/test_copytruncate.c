@@ -385,3 +385,30 @@ TEST(half_a_first_line_that_is_cut_while_we_look_is_not_taken_for_the_new_one)
     EQ_STR("torn:half|another line|", logs_rest());
     logs_stop();
 }
+
+static void cut_to_a_third_line(void)
+{
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "third line\n");
+}
+
+static void write_half_and_copy(void)
+{
+    logs_add("audit.log", "half");
+    logs_add(T1, "half");
+    file = T2;
+    when_read = cut_to_a_third_line;
+}
+
+TEST(half_a_line_that_is_written_copied_and_cut_in_one_look_is_told_of)
+{
+    logs_prepare();
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("", logs_rest());
+    logs_add(T1, "");
+    logs_add(T2, "2\n");
+    look_and_when_read(T1, write_half_and_copy);
+    EQ_STR("torn:half|2|third line|", logs_rest());
+    logs_stop();
+}
