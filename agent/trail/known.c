@@ -86,12 +86,12 @@ static bool same_bytes(int a, int b, uint64_t end)
 
 /* Whether it is a copy that copytruncate is making, or has made, of the live
  * file, which has not been cut yet. */
-static bool is_copy_of_live(const struct file *live, int fd)
+static bool is_copy_of_live(const struct live *l, int fd)
 {
     struct stat st;
 
-    return live != NULL && live->fd >= 0 && fstat(fd, &st) == 0 &&
-           st.st_size > 0 && same_bytes(fd, live->fd, (uint64_t)st.st_size);
+    return l->fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 &&
+           same_bytes(fd, l->fd, (uint64_t)st.st_size);
 }
 
 /* Whether the file was cut, and that is the copy of what it held. */
@@ -133,12 +133,12 @@ static bool is_copy_of(const struct file *f, int fd, const struct head *h)
     return is_copy;
 }
 
-bool known_is_copy(const struct chain *c, const struct file *live,
+bool known_is_copy(const struct chain *c, const struct live *l,
                    const struct entry *e, const struct head *h)
 {
     if (e->sibling.is_gz)
         return false;
-    if (is_copy_of_live(live, e->fd))
+    if (is_copy_of_live(l, e->fd))
         return true;
     for (const struct file *f = c->oldest; f != NULL; f = f->next) {
         if (is_copy_of(f, e->fd, h))

@@ -33,7 +33,7 @@ struct file *known_by_pin(const struct chain *c, enum form form,
 
 /* Whether the entry is a mere copy of what is read as well: of the live file,
  * which copytruncate has not cut yet, or of another, made by hand. */
-bool known_is_copy(const struct chain *c, const struct file *live,
+bool known_is_copy(const struct chain *c, const struct live *l,
                    const struct entry *e, const struct head *h);
 
 #endif

@@ -124,26 +124,28 @@ static struct live live_now(struct chain *c)
     return l;
 }
 
-/* What copytruncate cut meanwhile may have a copy that was not listed yet. */
-static bool was_cut(const struct live *l, const struct stat *now)
+bool live_was_cut(const struct live *l, int fd)
 {
+    struct stat now;
     struct head h;
 
-    if (now->st_size < l->st.st_size)
+    if (fstat(fd, &now) != 0 || now.st_size < l->st.st_size)
         return true;
-    return l->has_head && head_read(l->fd, false, &h, NULL) == 0 &&
+    return l->has_head && head_read(fd, false, &h, NULL) == 0 &&
            (h.len < l->head.len ||
             memcmp(h.bytes, l->head.bytes, l->head.len) != 0);
 }
 
-/* Whether the path still names that file, and as it was. */
+/* Whether the path still names that file, and as it was: what copytruncate cut
+ * meanwhile may have a copy that was not listed yet. */
 static bool live_is(const struct chain *c, const struct live *l)
 {
     struct stat st;
 
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
         return !l->is_there;
-    return l->is_there && same_inode(&st, &l->st) && !was_cut(l, &st);
+    return l->is_there && same_inode(&st, &l->st) &&
+           (l->fd < 0 ? st.st_size >= l->st.st_size : !live_was_cut(l, l->fd));
 }
 
 /* Remembers the state of the directory that is about to be read; false where it

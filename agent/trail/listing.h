@@ -36,13 +36,17 @@ struct listing {
 
 /*
  * Reads the directory at a moment when nothing was rotated: the path names the
- * same file before and after, and it has not been cut. Else a file could be seen while one that was
- * written before it is missed, and the chain would be out of order for good.
+ * same file before and after, and it has not been cut. Else a file could be
+ * seen while one that was written before it is missed, and the chain would be
+ * out of order for good.
  * Where there is no live file, nothing later than a missed one can be seen.
  * False where there was no such moment: then there is nothing to free.
  */
 bool listing_read(struct chain *c, struct listing *list);
 void listing_free(struct listing *list);
+
+/* Whether what the path named, open at `fd`, has been cut since. */
+bool live_was_cut(const struct live *l, int fd);
 
 /* The descriptor of an entry, for good. */
 int entry_take_fd(struct entry *e);

@@ -99,7 +99,7 @@ static void see_unknown(struct chain *c, const struct live *l,
     }
     if (*live != NULL)
         file_update_head(*live); /* by which a cut is noticed from now on */
-    if (known_is_copy(c, *live, e, &h)) {
+    if (known_is_copy(c, l, e, &h)) {
         log_debug(c->who, "%s is a copy of what is read as well", e->path);
         return;
     }
@@ -392,10 +392,21 @@ static void look_for_cut(struct chain *c)
     }
 }
 
-/* False where the directory held still at no moment. */
+/* Whether the log was cut since the directory was listed. A copy of it, passed
+ * over as one of what is read as well, is then the only one of its text; that
+ * does not show by a log which nobody knew before. */
+static bool was_cut_since(const struct chain *c, const struct live *l)
+{
+    return c->live != NULL && c->live->fd >= 0 &&
+           identity_has_inode(&c->live->id, &l->st) &&
+           live_was_cut(l, c->live->fd);
+}
+
+/* Whether to look again at once. */
 static bool scan(struct chain *c)
 {
     struct listing list;
+    bool again;
 
     find_place(c);
     look_for_cut(c);
@@ -412,11 +423,12 @@ static bool scan(struct chain *c)
     end_scan(c);
     c->is_looking = false;
     c->was_scanned = true;
+    again = was_cut_since(c, &list.live);
     listing_free(&list);
     if (c->has_changed) /* whoever is told sees it in order */
         chain_changed(c, c->is_urgent);
     (void)chain_check_live(c);
-    return true;
+    return again || has_new_cut(c);
 }
 
 /* Whether the disk is as it was at the last scan. */
@@ -437,6 +449,6 @@ void chain_look(struct chain *c)
 {
     if (chain_check_live(c) || is_unchanged(c))
         return; /* it has looked, or need not */
-    while (scan(c) && has_new_cut(c))
+    while (scan(c))
         ;
 }

@@ -64,6 +64,23 @@ TEST(a_copy_before_the_cut_is_not_read_twice)
     logs_stop();
 }
 
+TEST(a_copy_that_was_made_while_nobody_looked_is_not_read_twice)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_copy("audit.log", "audit.log.1");
+    logs_start();
+    EQ_STR("audit.log", logs_chain());
+    EQ_STR("1|2|", logs_rest());
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    EQ_STR("3|", logs_rest());
+    EQ_STR("(audit.log.1) audit.log", logs_chain());
+    logs_restart();
+    EQ_STR("", logs_rest());
+    logs_stop();
+}
+
 TEST(what_was_not_read_before_the_cut_is_read_in_the_copy)
 {
     logs_prepare();
@@ -410,5 +427,20 @@ TEST(half_a_line_that_is_written_copied_and_cut_in_one_look_is_told_of)
     logs_add(T2, "2\n");
     look_and_when_read(T1, write_half_and_copy);
     EQ_STR("torn:half|2|third line|", logs_rest());
+    logs_stop();
+}
+
+TEST(a_copy_is_read_if_the_log_was_cut_before_anybody_knew_it)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_copy("audit.log", T1);
+    logs_age_dir();
+    logs_add(T2, "0\n");
+    file = T2;
+    when_read = cut_and_write;
+    logs_start();
+    OK(when_read == NULL);
+    EQ_STR("0|1|2|3|", logs_rest());
     logs_stop();
 }
