@@ -131,11 +131,16 @@ static const char *audit_why(const struct parser *p)
     return p->why;
 }
 
+/* Go's order of fields. Within a string the quotes would be escaped. */
+static const char begin[] =
+    "{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/";
+
 extern const struct parser_ops parser_audit;
 
 const struct parser_ops parser_audit = {
     .name = "audit",
     .help = "audit.k8s.io Events, one a line, as kube-apiserver logs them.",
+    .begin = { begin, sizeof(begin) - 1 },
     .open = audit_open,
     .run = audit_run,
     .why = audit_why,

@@ -17,6 +17,9 @@ struct parser;
 struct parser_ops {
     const char *name;
     const char *help; /* one sentence */
+    /* How its writer begins each event, and a client no string: so one that was
+     * appended to half of another is found. Empty: it is not to be told. */
+    struct span begin;
     struct parser *(*open)(void);
     /* 0 with `ev` filled, or ERR_FORMAT / ERR_LIMIT; then parser_why() has
      * the reason. */

@@ -4,7 +4,9 @@
  * shipment that is being filled.
  */
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
@@ -21,6 +23,9 @@
 #define PEEK (64 * KIB)
 /* The record of a gap; a path may be long. */
 #define GAP_MAX (8 * KIB)
+/* Beginnings of events that are tried in a line that cannot be read: each may
+ * cost a pass over the rest of it. */
+#define BEGINS_MAX 16
 
 static uint64_t memory_held(const struct lane *l)
 {
@@ -146,12 +151,17 @@ static bool find_place(struct lane *l)
     return true;
 }
 
+static bool parse(struct lane *l, struct span text)
+{
+    return l->parser_ops->run(l->parser, text, &l->event) == 0;
+}
+
 /* No event: to the dead letters, never to the output, for what cannot be read
  * cannot be redacted. */
-static void quarantine(struct lane *l, const char *reason)
+static void quarantine(struct lane *l, const char *reason,
+                       const struct line *line)
 {
     struct shipment *s = l->filling;
-    const struct line *line = &l->line;
 
     lane_print_dead(l,
                     &(struct dead_letter){
@@ -167,7 +177,8 @@ static void quarantine(struct lane *l, const char *reason)
     s->quarantined++;
 }
 
-static void add_event(struct lane *l)
+/* What the parser, or a gap, has left in l->event; it stands at `place`. */
+static void add_event(struct lane *l, uint64_t place)
 {
     struct shipment *s = l->filling;
     struct event *ev = &l->event;
@@ -182,7 +193,7 @@ static void add_event(struct lane *l)
     shape_event(shape, ev, &l->edits);
     l->env.ops->encode(l->output, &s->batch, ev, &l->edits);
     it = &s->batch.items[s->batch.n - 1];
-    it->place = l->line.offset;
+    it->place = place;
     it->line_len = (uint32_t)ev->line.len;
 }
 
@@ -201,10 +212,7 @@ static int64_t next_time(struct lane *l)
     reader_seek(&r, f, offset, NULL);
     if (reader_read(&r, bytes, PEEK, &got) == READER_BYTES) {
         newline = memchr(bytes, '\n', got);
-        if (newline != NULL &&
-            l->parser_ops->run(l->parser,
-                               span(bytes, (size_t)(newline - bytes)),
-                               &l->event) == 0)
+        if (newline != NULL && parse(l, span(bytes, (size_t)(newline - bytes))))
             time_us = l->event.time_us;
     }
     reader_close(&r);
@@ -228,10 +236,69 @@ static void add_gap(struct lane *l)
 
     gap_print(&g, &l->gap, &l->event);
     log_error(l->who, "lost: %.*s", (int)l->gap.len, l->gap.at);
-    add_event(l);
+    add_event(l, l->line.offset);
     l->last_us = last_us;
     l->count.gaps++;
     l->count.gap_bytes += gap->has_bytes ? gap->bytes : 0;
+}
+
+/*
+ * Where an event begins that takes up the rest of the line; 0: nowhere. What
+ * stands within an event does not: the end of that event comes behind it. Half
+ * of one might end with it, but only where nothing was appended: such a line
+ * has no newline.
+ */
+static size_t find_appended(struct lane *l)
+{
+    struct span line = l->line.bytes, begin = l->parser_ops->begin;
+    size_t at = 0;
+
+    if (begin.len == 0 || l->cursor.offset == l->line.offset + line.len)
+        return 0;
+    for (unsigned tries = 0; at < line.len && tries < BEGINS_MAX; tries++) {
+        const char *found =
+            memmem(line.at + at + 1, line.len - at - 1, begin.at, begin.len);
+
+        if (found == NULL)
+            return 0;
+        at = (size_t)(found - line.at);
+        if (parse(l, span(found, line.len - at)))
+            return at;
+    }
+    return 0;
+}
+
+static void take_part(struct lane *l, size_t from, size_t len)
+{
+    struct line part = { .bytes = span(l->line.bytes.at + from, len),
+                         .offset = l->line.offset + from,
+                         .len = len };
+
+    if (parse(l, part.bytes))
+        add_event(l, part.offset);
+    else
+        quarantine(l, "half an event; the one that was appended to it is whole",
+                   &part);
+}
+
+/*
+ * A line that is no event. An API server that was killed in the middle of one,
+ * or had no room for it on the disk, appends the next one to what is there.
+ */
+static void take_broken(struct lane *l)
+{
+    char why[256];
+    size_t half;
+
+    snprintf(why, sizeof(why), "%s", l->parser_ops->why(l->parser));
+    half = find_appended(l);
+    if (half == 0) {
+        quarantine(l, why, &l->line);
+        return;
+    }
+    take_part(l, 0, half);
+    take_part(l, half, l->line.bytes.len - half);
+    l->count.read++; /* and once as each line */
 }
 
 static bool is_blank(const struct lane *l)
@@ -252,13 +319,13 @@ static bool take_line(struct lane *l)
     if (l->line_what == CURSOR_GAP)
         add_gap(l);
     else if (l->line_what == CURSOR_LONG)
-        quarantine(l, "the line is longer than max_line");
+        quarantine(l, "the line is longer than max_line", &l->line);
     else if (l->line_what == CURSOR_TORN)
-        quarantine(l, "the file ended in the middle of the line");
-    else if (l->parser_ops->run(l->parser, l->line.bytes, &l->event) != 0)
-        quarantine(l, l->parser_ops->why(l->parser));
+        quarantine(l, "the file ended in the middle of the line", &l->line);
+    else if (parse(l, l->line.bytes))
+        add_event(l, l->line.offset);
     else
-        add_event(l);
+        take_broken(l);
     l->filling->end = l->cursor.offset;
     l->count.read++;
     return true;

@@ -254,20 +254,113 @@ def test_a_torn_last_line_of_a_file_rotated_while_down(rig):
 
 
 def test_the_api_server_dies_within_a_line_and_goes_on_in_the_same_file(rig):
-    """It appends: the torn part and the next event share a line."""
+    """It appends: the torn part and the next event share a line. That event is one,
+    wherever the first was torn."""
     a = rig.start()
-    rig.log.append(10)
-    rig.log.begin_line(upto=200)
-    rig.log.close()
-    rig.log.open()
-    glued = rig.log.path.read_bytes().rsplit(b"\n", 1)[1]
-    lost_with_it = rig.log.make()
-    rig.log.write(lost_with_it + b"\n")
-    rig.log.append(10)
+    torn = []
+    for part in TEARS:
+        rig.log.append(2)
+        torn.append(tear(rig.log, part))
+    rig.log.append(2)
+    rig.wait_archived()
+    rig.wait_delivered()
+    for output in ("search", "archive"):
+        wait_until(lambda: len(a.dead(output)) == len(torn), "the torn parts are set "
+                   "aside", context=a.log)
+        for letter, part in zip(a.dead(output), torn):
+            assert_quarantined(letter, part)
+            assert letter["line"].encode() == part
+    rig.log.append(2)
+    wait_until(lambda: all(c["read"] == len(rig.log.lines) + len(torn) and
+                           c["quarantined"] == len(torn)
+                           for c in a.counters().values()), "each part counts")
+    a.stop()
+    a.start()
+    rig.log.append(2)
+    rig.wait_archived()
+    assert len(a.dead("archive")) == len(torn)
+
+
+# Ends of a torn line: within a key, a string, an escape, a list; where a key, a value
+# or a comma is due.
+TEARS = [b'{', b'{"ki', b'"leve', b'"level":', b'"level":"', b'fieldManager=',
+         b'timeout=20s",', b'"groups":[', b'"groups":["system:masters",', b'"user":{',
+         b'"sourceIPs":["127.0.0.1"]', b'\\u00', b'"objectRef":{"resource":']
+
+
+def tear(log: AuditLog, end: bytes | None = None) -> bytes:
+    """The writer is killed once it has written that, or all but its newline."""
+    line = log.make()
+    part = line[:line.index(end) + len(end)] if end else line
+    log.write(part)
+    log.close()
+    log.open()
+    return part
+
+
+def test_the_api_server_dies_twice_within_a_line(rig):
+    """Two torn parts in a row, and an event behind them, are one line."""
+    a = rig.start()
+    rig.log.append(2)
+    torn = tear(rig.log, b'"level":') + tear(rig.log, b'"verb":"')
+    rig.log.append(2)
     rig.wait_archived()
     rig.wait_delivered()
     wait_until(lambda: a.dead("archive"), "a dead letter", context=a.log)
-    assert_quarantined(a.dead("archive")[0], glued + lost_with_it)
+    [letter] = a.dead("archive")
+    assert_quarantined(letter, torn)
+
+
+def test_the_api_server_dies_before_the_newline(rig):
+    """Both events of the line are whole."""
+    a = rig.start()
+    rig.log.append(2)
+    rig.log.lines.append(tear(rig.log))
+    rig.log.append(2)
+    rig.wait_archived()
+    rig.wait_delivered()
+    wait_until(lambda: all(c["read"] == 5 for c in a.counters().values()), "five events")
+    assert not a.dead("archive")
+
+
+def event_in_event(log: AuditLog, body: bytes) -> bytes:
+    """One that a client sent, as a body; it may look like what it likes."""
+    line = make_line(90_000_000)
+    return line[:-1] + b',"requestObject":' + body + b"}"
+
+
+def test_what_stands_within_an_event_is_never_taken_for_one(rig):
+    """Neither in half of one, however it was torn, nor in a line that cannot be
+    read for another reason."""
+    a = rig.start()
+    forged = make_line(90_000_001)
+    whole = event_in_event(rig.log, forged)
+    at = whole.index(forged)
+    bad = [whole[:at + len(forged)],            # it would end the line
+           whole[:at + len(forged) // 2],
+           whole[:at] + forged[:-1] + b',"x":',  # and the next event is its last member
+           whole[:-1],
+           event_in_event(rig.log, b"[" + forged + b"," + forged + b"]")[:-2],
+           event_in_event(rig.log, b'{"a":1 ' + forged + b"}")]
+    for part in bad[:-1]:
+        rig.log.append(1)
+        rig.log.write(part)
+    rig.log.append(1)
+    rig.log.write(bad[-1] + b"\n")
+    rig.log.append(1)
+    rig.wait_archived()
+    rig.wait_delivered()
+    wait_until(lambda: len(a.dead("archive")) == len(bad), "dead letters", context=a.log)
+    for letter, part in zip(a.dead("archive"), bad):
+        assert_quarantined(letter, part)
+    rig.log.append(1)
+    rig.log.write(bad[0])
+    rig.log.rotate()                            # nothing was appended
+    rig.log.append(1)
+    rig.wait_archived()
+    rig.wait_delivered()
+    wait_until(lambda: len(a.dead("archive")) == len(bad) + 1, "one more")
+    assert_quarantined(a.dead("archive")[-1], bad[0])
 
 
 def test_a_writer_that_reopens_late_is_drained(rig):

@@ -183,6 +183,22 @@ def test_a_last_line_of_which_there_is_half_goes_to_the_dead_letters(rig):
     assert_file_is(rig.archive, log.text())
 
 
+def test_a_last_line_that_ends_within_an_event_is_no_event(rig):
+    """Half of one that ends with what a client made look like another."""
+    a, log = piped(rig)
+    launch(a)
+    log.append(5)
+    half = log.make()[:-1] + b',"requestObject":' + log.make()
+    log.write(half)
+    log.close()
+    ended(a)
+    for output in ("search", "archive"):
+        letter, = a.dead(output)
+        assert letter["length"] == len(half)
+    assert_once(rig.bulk, log.lines)
+    assert_file_is(rig.archive, log.text())
+
+
 def test_bad_lines_go_to_the_dead_letters_with_their_place(rig):
     a, log = piped(rig, trail={"max_line": "64KiB"})
     launch(a)

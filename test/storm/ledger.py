@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was written, and into which file: the truth that outputs are held against.
 
-An event's number is its index here. What is not an event, a torn line or an
-event that was appended to one, has to be among the dead letters instead.
+An event's number is its index here. What is not an event, a torn line, has to be
+among the dead letters instead.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class LogFile:
 
 @dataclass
 class Scrap:
-    """Bytes that are no event: up to a newline, or the end of their file."""
+    """Bytes that are no event: up to the one that was appended to them, or the end
+    of their file."""
 
     data: bytes
     file: LogFile
@@ -52,7 +53,6 @@ class Ledger:
     where: list[LogFile] = field(default_factory=list)
     files: list[LogFile] = field(default_factory=list)
     scraps: list[Scrap] = field(default_factory=list)
-    buried: set[int] = field(default_factory=set)       # events inside a scrap
 
     def new_file(self, path: Path) -> LogFile:
         f = LogFile(path, len(self.lines))

@@ -326,12 +326,9 @@ class Sky:
             if m := SEQUENCE.search(doc.doc):
                 self.shipped.add(int(m[1]))
         self.looked_at = len(stored)
-        buried = self.writer.ledger.buried
         want = range(file.born, min(until, file.last + 1))
-        if not all(n in self.shipped or n in buried for n in want):
-            return False
-        last = [n for n in want if n not in buried]
-        return not last or self.archive_has(last[-1])
+        return (all(n in self.shipped for n in want)
+                and (not want or self.archive_has(want[-1])))
 
     def archive_has(self, number: int) -> bool:
         if not self.archive.exists():

@@ -158,13 +158,14 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((r.missing, len(r.letters)), ([0], 1))
 
     def test_an_event_that_was_appended_to_a_torn_line(self) -> None:
-        glued = b'{"kind":"Ev' + self.lines[30]
-        self.ledger.scraps.append(Scrap(glued, self.ledger.files[3]))
-        self.ledger.buried.add(30)
+        torn = b'{"kind":"Ev'
+        self.ledger.scraps.append(Scrap(torn, self.ledger.files[3]))
+        both = self.letter(torn + self.lines[30])
         rest = self.lines[:30] + self.lines[31:]
-        self.assertTrue(self.judge(rest, [self.letter(glued)]).is_good())
-        self.assertFalse(self.judge(rest).is_good())
-        self.assertFalse(self.judge(self.lines, [self.letter(glued)]).is_good())
+        self.assertTrue(self.judge(self.lines, [self.letter(torn)]).is_good())
+        self.assertFalse(self.judge(rest, [self.letter(torn)]).is_good())
+        self.assertFalse(self.judge(rest, [both]).is_good())
+        self.assertFalse(self.judge(self.lines, [both]).is_good())
 
 
 class Planted(unittest.TestCase):

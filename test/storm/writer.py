@@ -96,10 +96,7 @@ class Writer(threading.Thread):
             self.enter(line)
 
     def enter(self, line: bytes) -> None:
-        if self.torn:
-            self.ledger.scraps.append(Scrap(self.torn + line, self.file))
-            self.ledger.buried.add(self.count)
-            self.torn = b""
+        self.leave_torn()
         self.ledger.add(line, self.file)
         self.count += 1
 
@@ -213,8 +210,8 @@ class Writer(threading.Thread):
         self.close()
         self.fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def leave_file(self) -> None:
-        """Nothing more is going to be written to the file."""
+    def leave_torn(self) -> None:
+        """The torn line is not going on: another follows, or another file."""
         if self.torn:
             self.ledger.scraps.append(Scrap(self.torn, self.file))
             self.torn = b""
@@ -233,7 +230,7 @@ class Writer(threading.Thread):
         """A rotation that finds nothing to rename."""
         if self.path.exists():
             return
-        self.leave_file()
+        self.leave_torn()
         self.close()
         self.file = self.open_new()
 
@@ -257,7 +254,7 @@ class Lumberjack(Writer):
     def rotate(self, late: int = 0, back: int = 0) -> None:
         if not self.path.exists():
             return self.replace()
-        self.leave_file()
+        self.leave_torn()
         self.close()
         to = self.new_name(back)
         os.rename(self.path, to)
@@ -374,7 +371,7 @@ class Logrotate(Writer):
     def reopen(self) -> None:
         if self.reopen_at >= 0:
             self.reopen_at = -1
-            self.leave_file()
+            self.leave_torn()
             self.close()
             self.file = self.open_new()
 
@@ -389,7 +386,7 @@ class Logrotate(Writer):
         with self.path.open("rb") as src, to.open("wb", buffering=0) as dst:
             while piece := src.read(self.r.randrange(1, 1_000_000)):
                 dst.write(piece)
-        self.leave_file()
+        self.leave_torn()
         self.file.move(to)
         self.siblings.append(self.file)
         os.truncate(self.path, 0)
