@@ -2,42 +2,31 @@
 #include "outputs/elasticsearch/http.h"
 
 #include <curl/curl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "outputs/elasticsearch/multi.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define DNS_CACHE_S        60 /* unless a connection fails */
 /* curl copies a body through a buffer of this size, one send() for each. */
 #define UPLOAD_BYTES (128 * KIB)
-/* Most of these in a row before others get their turn. */
-#define UPLOADS_AT_ONCE 16
 
 struct slot {
     struct http *http;
     CURL *easy;
     struct http_request *request; /* under way, or NULL */
+    CURLU *url;                   /* of the last request, parsed; NULL: none */
+    char *url_text;
     char why[CURL_ERROR_SIZE];
 };
 
-/* A socket of curl's, watched for it. */
-struct sock {
-    uv_poll_t poll;
-    struct http *http;
-    curl_socket_t fd;
-    int events; /* what curl waits for; 0: it is done with it */
-};
-
 struct http {
-    uv_loop_t *loop;
-    uv_timer_t timer;
-    CURLM *multi;
+    struct multi *multi;
     struct curl_slist *headers[HTTP_NBODIES];
     struct slot *slots;
     unsigned nslots;
-    unsigned busy;             /* slots that have a request under way */
-    unsigned handles;          /* open libuv handles */
-    void (*closed)(void *arg); /* set: closing */
+    void (*closed)(void *arg);
     void *arg;
 };
 
@@ -58,8 +47,17 @@ static void copy_header(CURL *easy, const char *name, char *out)
         snprintf(out, HTTP_PRODUCT_MAX, "%s", h->value);
 }
 
-static void end_request(struct slot *s, CURLcode code)
+static struct slot *slot_of(CURL *easy)
 {
+    char *s = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &s);
+    return (struct slot *)s;
+}
+
+static void on_ended(CURL *easy, CURLcode code)
+{
+    struct slot *s = slot_of(easy);
     struct http_request *q = s->request;
     struct http_result r = { .complete = code == CURLE_OK, .why = "" };
     curl_off_t retry_after = 0, took = 0, sent = 0;
@@ -79,159 +77,9 @@ static void end_request(struct slot *s, CURLcode code)
         copy_header(s->easy, "X-elastic-product", r.elastic_product);
         copy_header(s->easy, "X-OpenSearch-Version", r.opensearch_version);
     }
-    curl_multi_remove_handle(s->http->multi, s->easy);
+    multi_remove(s->http->multi, s->easy);
     s->request = NULL;
-    s->http->busy--;
     q->done(q, &r);
-}
-
-/* Not from within curl: here handles may be added and removed. */
-static void collect(struct http *h)
-{
-    CURLMsg *msg;
-    int left;
-
-    while (h->closed == NULL &&
-           (msg = curl_multi_info_read(h->multi, &left)) != NULL) {
-        struct slot *s = NULL;
-
-        if (msg->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&s);
-        end_request(s, msg->data.result);
-    }
-}
-
-static void act(struct http *h, curl_socket_t fd, int events)
-{
-    int running;
-
-    if (h->closed != NULL)
-        return;
-    must(curl_multi_socket_action(h->multi, fd, events, &running) == CURLM_OK);
-    collect(h);
-}
-
-/* ---- sockets and time, for curl ---- */
-
-/* One of our libuv handles is closed; after the last, all goes. */
-static void release(struct http *h)
-{
-    void (*closed)(void *) = h->closed;
-    void *arg = h->arg;
-
-    if (--h->handles > 0)
-        return;
-    for (int kind = 0; kind < HTTP_NBODIES; kind++)
-        curl_slist_free_all(h->headers[kind]);
-    free(h->slots);
-    free(h);
-    closed(arg);
-}
-
-static void on_sock_closed(uv_handle_t *handle)
-{
-    struct sock *k = handle->data;
-    struct http *h = k->http;
-
-    free(k);
-    release(h);
-}
-
-/*
- * Whether curl has more to send and it can go at once: curl sends one buffer a
- * call. While several are under way, the server is slow to answer and each turn
- * of the loop that a body waits is lost. One alone keeps the pace at which the
- * next is made, which costs both sides less.
- */
-static bool takes_more(const struct sock *k)
-{
-    struct pollfd p = { .fd = k->fd, .events = POLLOUT };
-
-    return k->http->busy > 1 && (k->events & UV_WRITABLE) != 0 &&
-           poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
-}
-
-static void on_ready(uv_poll_t *handle, int status, int events)
-{
-    struct sock *k = handle->data;
-    int flags = 0;
-
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    act(k->http, k->fd, flags);
-    for (int i = 1; i < UPLOADS_AT_ONCE && takes_more(k); i++)
-        act(k->http, k->fd, CURL_CSELECT_OUT);
-}
-
-static void drop_sock(struct http *h, curl_socket_t fd, struct sock *k)
-{
-    if (k == NULL)
-        return;
-    curl_multi_assign(h->multi, fd, NULL);
-    k->events = 0;
-    uv_poll_stop(&k->poll);
-    uv_close((uv_handle_t *)&k->poll, on_sock_closed);
-}
-
-static struct sock *new_sock(struct http *h, curl_socket_t fd)
-{
-    struct sock *k = xcalloc(1, sizeof(*k));
-
-    k->http = h;
-    k->fd = fd;
-    must(uv_poll_init_socket(h->loop, &k->poll, fd) == 0);
-    k->poll.data = k;
-    h->handles++;
-    curl_multi_assign(h->multi, fd, k);
-    return k;
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
-                     void *sockp)
-{
-    struct http *h = arg;
-    struct sock *k = sockp;
-    int events = 0;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        drop_sock(h, fd, k);
-        return 0;
-    }
-    if (k == NULL)
-        k = new_sock(h, fd);
-    if (what != CURL_POLL_OUT)
-        events |= UV_READABLE;
-    if (what != CURL_POLL_IN)
-        events |= UV_WRITABLE;
-    k->events = events;
-    uv_poll_start(&k->poll, events, on_ready);
-    return 0;
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-/* -1 stops the timer; 0 means soon, and never from in here. */
-static int on_timeout(CURLM *multi, long ms, void *arg)
-{
-    struct http *h = arg;
-
-    (void)multi;
-    if (uv_is_closing((uv_handle_t *)&h->timer))
-        return 0;
-    if (ms < 0)
-        uv_timer_stop(&h->timer);
-    else
-        uv_timer_start(&h->timer, on_timer, (uint64_t)ms, 0);
-    return 0;
 }
 
 /* ---- requests ---- */
@@ -271,6 +119,7 @@ static void init_slot(struct http *h, struct slot *s,
     must(c != NULL);
     s->http = h;
     s->easy = c;
+    multi_adopt(h->multi, c);
     set_pointer(c, CURLOPT_PRIVATE, s);
     set_pointer(c, CURLOPT_ERRORBUFFER, s->why);
     set_pointer(c, CURLOPT_WRITEDATA, s);
@@ -327,17 +176,7 @@ struct http *http_open(uv_loop_t *loop,
         return NULL;
     }
     h = xcalloc(1, sizeof(*h));
-    h->loop = loop;
-    h->multi = curl_multi_init();
-    must(h->multi != NULL);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)slots);
-    uv_timer_init(loop, &h->timer);
-    h->timer.data = h;
-    h->handles = 1;
+    h->multi = multi_open(loop, slots, on_ended);
     for (int kind = 0; kind < HTTP_NBODIES; kind++)
         make_headers(h, (enum http_body)kind, conf);
     h->nslots = slots;
@@ -370,6 +209,25 @@ static void set_method(CURL *c, const struct http_request *r)
                 r->method < ARRAY_LEN(names) ? names[r->method] : NULL);
 }
 
+/* curl takes a URL apart and prints it anew for each request: it gets one that it
+ * took apart before. One that it cannot read fails in the request. */
+static void set_url(struct slot *s, const char *url)
+{
+    if (s->url_text != NULL && strcmp(s->url_text, url) == 0)
+        return;
+    free(s->url_text);
+    s->url_text = xstrdup(url);
+    curl_url_cleanup(s->url);
+    s->url = curl_url();
+    must(s->url != NULL);
+    if (curl_url_set(s->url, CURLUPART_URL, url, 0) != CURLUE_OK) {
+        curl_url_cleanup(s->url);
+        s->url = NULL;
+    }
+    set_pointer(s->easy, CURLOPT_URL, url);
+    set_pointer(s->easy, CURLOPT_CURLU, s->url);
+}
+
 void http_send(struct http *h, struct http_request *r)
 {
     struct slot *s = h->slots;
@@ -377,21 +235,28 @@ void http_send(struct http *h, struct http_request *r)
     while (s->request != NULL)
         s++; /* the caller keeps to the number */
     s->request = r;
-    h->busy++;
     s->why[0] = '\0';
     set_method(s->easy, r);
-    set_pointer(s->easy, CURLOPT_URL, r->url);
+    set_url(s, r->url);
     set_pointer(s->easy, CURLOPT_HTTPHEADER, h->headers[r->kind]);
     set(s->easy, CURLOPT_FRESH_CONNECT, r->fresh);
     set(s->easy, CURLOPT_DNS_CACHE_TIMEOUT, r->fresh ? 0 : DNS_CACHE_S);
-    must(curl_multi_add_handle(h->multi, s->easy) == CURLM_OK);
+    multi_add(h->multi, s->easy);
 }
 
 /* ---- the end ---- */
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_multi_closed(void *arg)
 {
-    release(handle->data);
+    struct http *h = arg;
+    void (*closed)(void *) = h->closed;
+    void *closed_arg = h->arg;
+
+    for (int kind = 0; kind < HTTP_NBODIES; kind++)
+        curl_slist_free_all(h->headers[kind]);
+    free(h->slots);
+    free(h);
+    closed(closed_arg);
 }
 
 void http_close(struct http *h, void (*closed)(void *arg), void *arg)
@@ -402,9 +267,10 @@ void http_close(struct http *h, void (*closed)(void *arg), void *arg)
         struct slot *s = &h->slots[i];
 
         if (s->request != NULL)
-            curl_multi_remove_handle(h->multi, s->easy);
+            multi_remove(h->multi, s->easy);
         curl_easy_cleanup(s->easy);
+        curl_url_cleanup(s->url);
+        free(s->url_text);
     }
-    curl_multi_cleanup(h->multi);
-    uv_close((uv_handle_t *)&h->timer, on_timer_closed);
+    multi_close(h->multi, on_multi_closed, h);
 }

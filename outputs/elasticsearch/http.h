@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http - requests by libcurl's multi interface on the libuv loop.
+ * http - requests by libcurl, on the libuv loop by multi.h.
  *
  * Several at once, connections kept alive. Knows nothing of what is asked. URL
  * and body are borrowed until `done`, which comes from the loop, exactly once,

@@ -190,6 +190,15 @@ class BulkServer:
             t.join(10)
         self._http = None
 
+    def hang_up(self) -> None:
+        """Closes the connections there are; new ones are welcome."""
+        with self.lock:
+            for s in self._sockets:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
     def __enter__(self) -> "BulkServer":
         return self.start()
 

@@ -246,6 +246,20 @@ def test_the_server_goes_away_in_the_middle_of_requests(rig):
     rig.wait_delivered()
 
 
+def test_a_connection_that_is_closed_while_idle_is_no_fault(rig):
+    a = rig.start({"search": rig.search()})
+    for _ in range(5):
+        rig.log.append(3)
+        rig.wait_delivered()
+        rig.wait_settled(a)
+        were = rig.bulk.connections
+        rig.bulk.hang_up()
+        rig.log.append(3)
+        rig.wait_delivered()
+        assert rig.bulk.connections == were + 1
+    assert "trying again" not in a.log()
+
+
 def test_an_outage_is_told_once_and_its_end_too(rig):
     """Not a line per attempt: the log must stay readable."""
     rig.bulk.stop()
