@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/cli/cli.h"
 
+#include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/log.h"
 #include "agent/base/opt.h"
 #include "agent/base/show.h"
 
@@ -108,6 +111,27 @@ int cli_parse(int argc, char **argv, const struct cli_flag *flags,
     if (rest != NULL)
         *rest = (struct cli_rest){ argv + 1, kept };
     return rc;
+}
+
+int cli_find_level(const char *command, const char *name, unsigned *level)
+{
+    if (name == NULL)
+        return EXIT_OK;
+    for (*level = 0; *level < LOG_NLEVELS; ++*level) {
+        if (strcmp(name, log_level_names[*level]) == 0)
+            return EXIT_OK;
+    }
+    return cli_misuse(command,
+                      "'%s' is no log level: error, warn, info or debug", name);
+}
+
+void cli_be_agent(void)
+{
+    /* Batches and long lines go back to the system when they are freed; what
+     * libcurl takes and gives for every request does not. */
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 int cli_flush(const char *command)

@@ -14,13 +14,14 @@
 #define CLI_DEFAULT_CONF "/etc/tallyman/tallyman.yaml"
 
 enum exit_code {
-    EXIT_OK = 0,       /* done as asked; nothing is missing */
-    EXIT_FAILED = 1,   /* failed while running, or not all was done */
-    EXIT_USAGE = 2,    /* wrong command line */
-    EXIT_CONFIG = 3,   /* the configuration is wrong */
-    EXIT_STATE = 4,    /* the state directory cannot be used */
-    EXIT_LOCKED = 5,   /* another agent holds the state directory */
-    EXIT_CUT_SHORT = 6 /* stopped at once by a second signal */
+    EXIT_OK = 0,        /* done as asked; nothing is missing */
+    EXIT_FAILED = 1,    /* failed while running, or not all was done */
+    EXIT_USAGE = 2,     /* wrong command line */
+    EXIT_CONFIG = 3,    /* the configuration is wrong */
+    EXIT_STATE = 4,     /* the state directory cannot be used */
+    EXIT_LOCKED = 5,    /* another agent holds the state directory */
+    EXIT_CUT_SHORT = 6, /* stopped at once by a second signal */
+    EXIT_DEAD = 7       /* all is settled, but some as dead letters or lost */
 };
 
 struct command {
@@ -59,6 +60,11 @@ int cli_parse(int argc, char **argv, const struct cli_flag *flags,
 /* Says on standard error what is wrong with the command line, whatever is in
  * it, and where help is. EXIT_USAGE. */
 int cli_misuse(const char *command, const char *format, ...) PRINTF(2, 3);
+
+/* The level of that name; NULL: `*level` stays. EXIT_OK or EXIT_USAGE. */
+int cli_find_level(const char *command, const char *name, unsigned *level);
+/* For commands that run lanes: memory and signals as in the agent. */
+void cli_be_agent(void);
 
 /* Whether all that was printed got there; else says so: EXIT_FAILED. */
 int cli_flush(const char *command);

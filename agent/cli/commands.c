@@ -4,9 +4,11 @@
 
 extern const struct command command_check;
 extern const struct command command_run;
+extern const struct command command_ship;
 
 const struct command *const commands[] = {
     &command_run,
     &command_check,
+    &command_ship,
     NULL,
 };

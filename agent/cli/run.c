@@ -2,25 +2,12 @@
 /*
  * run - the agent itself.
  */
-#include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/base/log.h"
 #include "agent/cli/cli.h"
 #include "agent/ops/agent.h"
-
-static int find_level(const char *name, unsigned *level)
-{
-    for (*level = 0; *level < LOG_NLEVELS; ++*level) {
-        if (strcmp(name, log_level_names[*level]) == 0)
-            return EXIT_OK;
-    }
-    return cli_misuse("run", "'%s' is no log level: error, warn, info or debug",
-                      name);
-}
 
 static void cut_short(void)
 {
@@ -53,19 +40,15 @@ static int run(int argc, char **argv)
     unsigned level = 0;
     struct conf *conf;
 
-    if (rc == EXIT_OK && level_name != NULL)
-        rc = find_level(level_name, &level);
+    if (rc == EXIT_OK)
+        rc = cli_find_level("run", level_name, &level);
     if (rc != EXIT_OK)
         return rc;
     conf = conf_read(path, stderr);
     if (conf == NULL)
         return EXIT_CONFIG;
     log_set_level(level_name != NULL ? level : conf->agent.log_level);
-    /* Batches and long lines go back to the system when they are freed; what
-     * libcurl takes and gives for every request does not. */
-    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-    signal(SIGPIPE, SIG_IGN);
+    cli_be_agent();
     rc = exit_code(agent_run(conf, cut_short));
     conf_free(conf);
     return rc;

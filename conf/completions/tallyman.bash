@@ -7,13 +7,21 @@ _tallyman() {
     local command=${COMP_WORDS[1]} words='' files=no
 
     if ((COMP_CWORD == 1)); then
-        words='run check --help --version'
-    elif [[ $command == run && $before == -c ]]; then
+        words='run check ship --help --version'
+    elif [[ $before == -c || $before == --state ]]; then
         files=yes
-    elif [[ $command == run && $before == --log-level ]]; then
+    elif [[ $before == --log-level ]]; then
         words='error warn info debug'
     elif [[ $command == run ]]; then
         words='-c --log-level --help'
+    elif [[ $command == ship && $before == --parser ]]; then
+        words='audit json'
+    elif [[ $command == ship && $before =~ ^--(hosts|output|give-up)$ ]]; then
+        words=''
+    elif [[ $command == ship ]]; then
+        words='-c --output --hosts --parser --state --give-up --quiet --json
+            --log-level --help'
+        files=yes
     elif [[ $command == check ]]; then
         words='--options --help'
         files=yes

@@ -65,8 +65,14 @@ TEST(early_opensearch_has_no_flat_object)
 TEST(what_says_nothing_of_that_kind_is_not_known)
 {
     static const char *const answers[] = {
-        "", "{}", "[]", "\"x\"", "<html>", "{\"version\":\"1\"}",
-        "{\"tagline\":7}", "{\"version\":{\"distribution\":\"manticore\"}}",
+        "",
+        "{}",
+        "[]",
+        "\"x\"",
+        "<html>",
+        "{\"version\":\"1\"}",
+        "{\"tagline\":7}",
+        "{\"version\":{\"distribution\":\"manticore\"}}",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
