@@ -117,6 +117,34 @@ const char *batch_reason(const struct batch *b, const struct item *it)
     return b->reasons.at + it->reason;
 }
 
+void batch_rewrite(struct batch *b,
+                   bool (*write)(void *arg, uint32_t i, struct buf *out),
+                   void *arg)
+{
+    struct buf fresh = { 0 };
+
+    buf_reserve(&fresh, b->bytes.len);
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct span old = batch_item_bytes(b, i);
+        struct item *it = &b->items[i];
+        size_t at = fresh.len;
+
+        buf_add(&fresh, old.at, it->doc);
+        if (write(arg, i, &fresh)) {
+            buf_add(&fresh, "\n", 1);
+            it->repaired = true;
+        } else {
+            buf_add(&fresh, old.at + it->doc, old.len - it->doc);
+        }
+        if (fresh.len > UINT32_MAX)
+            abort();
+        it->at = (uint32_t)at;
+        it->len = (uint32_t)(fresh.len - at);
+    }
+    buf_free(&b->bytes);
+    b->bytes = fresh;
+}
+
 void batch_compact(struct batch *b)
 {
     uint32_t kept = 0;

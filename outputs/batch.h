@@ -35,6 +35,7 @@ struct item {
     uint32_t reason;   /* in batch->reasons, NUL-ended, when refused */
     uint16_t status;   /* that came with the verdict, 0 where none */
     uint8_t verdict;
+    bool repaired; /* the document is not the event's own any more */
 };
 
 struct batch {
@@ -79,6 +80,12 @@ void batch_verdict(struct batch *b, uint32_t i, enum verdict v, unsigned status,
 void batch_forget_verdicts(struct batch *b, uint32_t first, uint32_t count);
 bool batch_is_final(const struct item *it);
 const char *batch_reason(const struct batch *b, const struct item *it);
+
+/* Gives items other documents. `write` adds that of an item to `out` and returns
+ * true, or leaves it as it is; it is asked once for each. */
+void batch_rewrite(struct batch *b,
+                   bool (*write)(void *arg, uint32_t i, struct buf *out),
+                   void *arg);
 
 /* Takes the items with a final verdict out; the others' bytes move together.
  * Their verdicts become VERDICT_NONE. */

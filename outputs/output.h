@@ -43,6 +43,7 @@ struct answer {
     uint64_t retry_after_ms; /* 0: the lane's own backoff */
     const char *why;         /* for people; borrowed during the call */
     bool busy;               /* ITEMS: some were left because it is busy */
+    bool again; /* ITEMS: those left were changed; they may go at once */
     /* Do not send again before a checkpoint holds what was settled so far. */
     bool checkpoint_first;
 };

@@ -62,6 +62,7 @@ struct event {
      * however it reached us. The whole object where there is no such key. */
     struct span identity;
     int64_t time_us; /* CLOCK_NO_TIME where it has none */
+    uint32_t depth;  /* levels of objects and arrays: 1 for {} */
 };
 
 #endif

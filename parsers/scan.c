@@ -188,6 +188,12 @@ static int on_key(void *arg, const unsigned char *bytes, size_t len)
     return 1;
 }
 
+static void note_depth(struct scan *s, size_t depth)
+{
+    if (depth > s->ev->depth)
+        s->ev->depth = (uint32_t)depth;
+}
+
 /* ---- what is passed over: only brackets are counted ---- */
 
 static void listen(struct scan *s);
@@ -198,7 +204,7 @@ static int on_quiet_open(void *arg)
 
     if (s->depth == SCAN_MAX_DEPTH)
         return refuse(s, "nested too deep");
-    s->depth++;
+    note_depth(s, ++s->depth);
     return 1;
 }
 
@@ -225,6 +231,7 @@ static const yajl_callbacks quiet = {
 static int pass_over(struct scan *s)
 {
     s->quiet_in = ++s->depth;
+    note_depth(s, s->depth);
     s->on = quiet;
     return 1;
 }
@@ -237,6 +244,7 @@ static int open_whole(struct scan *s)
         return refuse(s, "two JSON values in one line");
     s->ev->body.at = s->line + here(s) - 1;
     s->depth = 1;
+    note_depth(s, 1);
     return 1;
 }
 
@@ -255,6 +263,7 @@ static int on_map(void *arg)
     s->keys = &s->inner[key - s->outer.rows];
     s->key = NULL;
     s->depth = 2;
+    note_depth(s, 2);
     return 1;
 }
 

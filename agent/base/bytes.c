@@ -138,11 +138,26 @@ size_t utf8_len(struct span s)
     return n;
 }
 
+/* How many ASCII characters it begins with, in whole words. */
+static size_t ascii_words(struct span s)
+{
+    size_t n = 0;
+    uint64_t word;
+
+    for (; n + sizeof(word) <= s.len; n += sizeof(word)) {
+        memcpy(&word, s.at + n, sizeof(word));
+        if ((word & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    return n;
+}
+
 bool span_is_utf8(struct span s)
 {
     while (s.len > 0) {
-        size_t n = utf8_len(s);
+        size_t n = ascii_words(s);
 
+        n = n > 0 ? n : utf8_len(s);
         if (n == 0)
             return false;
         s.at += n;

@@ -71,6 +71,18 @@ static bool settle_with_others(struct edits *e, const struct edit *fresh)
     return false;
 }
 
+/* Whether all others end before `fresh`: nothing to settle, and its place is
+ * the last. */
+static bool is_behind_all(const struct edits *e, const struct edit *fresh)
+{
+    const struct edit *last;
+
+    if (e->n == 0)
+        return true;
+    last = &e->list[e->n - 1];
+    return last->at + last->len <= fresh->at;
+}
+
 /* Puts `fresh` into its place in the order. */
 static void add(struct edits *e, struct edit fresh, struct span with)
 {
@@ -78,7 +90,7 @@ static void add(struct edits *e, struct edit fresh, struct span with)
 
     if (fresh.at > e->text.len || fresh.len > e->text.len - fresh.at)
         abort();
-    if (settle_with_others(e, &fresh))
+    if (!is_behind_all(e, &fresh) && settle_with_others(e, &fresh))
         return;
     fresh.with = e->store.len;
     fresh.with_len = with.len;

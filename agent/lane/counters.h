@@ -29,6 +29,7 @@
     X(hole_bytes, "NUL bytes passed over between lines")           \
     X(gaps, "records of what is lost, among the events read")      \
     X(gap_bytes, "bytes of the log that are lost, where known")    \
+    X(repaired, "changed so that the output takes them")           \
     X(checkpoints, "checkpoints written")
 
 struct counters {

@@ -553,12 +553,12 @@ void lane_log_counters(const struct lane *l)
                " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
                " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
                " hole_bytes=%" PRIu64 " gaps=%" PRIu64 " gap_bytes=%" PRIu64
-               " checkpoints=%" PRIu64 " %.*s",
+               " repaired=%" PRIu64 " checkpoints=%" PRIu64 " %.*s",
                c->read, c->delivered, c->duplicate, c->filtered,
                c->refused + c->quarantined, v.in_flight,
                counters_balance(c, v.in_flight) ? "yes" : "NO", c->read_bytes,
                c->sent_bytes, c->requests, c->retried, c->blocked, c->refused,
                c->quarantined, c->hole_bytes, c->gaps, c->gap_bytes,
-               c->checkpoints, (int)more.len, more.at);
+               c->repaired, c->checkpoints, (int)more.len, more.at);
     buf_free(&more);
 }

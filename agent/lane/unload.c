@@ -95,12 +95,16 @@ static uint32_t book(struct shipment *s)
     uint32_t left = 0;
 
     for (uint32_t i = s->send.first; i < s->send.first + s->send.count; i++) {
-        switch ((enum verdict)s->batch.items[i].verdict) {
+        const struct item *it = &s->batch.items[i];
+
+        switch ((enum verdict)it->verdict) {
         case VERDICT_DELIVERED:
             c->delivered++;
+            c->repaired += it->repaired;
             break;
         case VERDICT_DUPLICATE:
             c->duplicate++;
+            c->repaired += it->repaired;
             break;
         case VERDICT_REFUSED:
             refuse(s, i);
@@ -147,7 +151,7 @@ static void feel_items(struct shipment *s, const struct answer *a,
 {
     struct pressure *p = &s->lane->pressure;
 
-    if (left == 0)
+    if (left == 0 || a->again)
         pressure_taken(p, &s->ticket, uv_now(s->lane->env.loop));
     else if (a->busy && left == s->send.count)
         pressure_busy(p, &s->ticket);
@@ -163,7 +167,7 @@ static void go_on(struct shipment *s, const struct answer *a, uint32_t left)
     struct lane *l = s->lane;
 
     s->retry_at_ms = 0;
-    if (left > 0) {
+    if (left > 0 && !a->again) {
         s->retry_at_ms = put_off(s, a, left);
     } else {
         s->attempts = 0;

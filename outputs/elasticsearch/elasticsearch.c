@@ -16,6 +16,7 @@
 #include "outputs/elasticsearch/answer.h"
 #include "outputs/elasticsearch/client.h"
 #include "outputs/elasticsearch/gzip.h"
+#include "outputs/elasticsearch/repair.h"
 #include "outputs/elasticsearch/verdict.h"
 #include "outputs/output.h"
 
@@ -49,6 +50,7 @@ struct output {
     struct batch_buffers *buffers;
     struct action *action;
     struct gzip *gzip; /* NULL: not compressed */
+    struct repair *repair;
     struct client *client;
     char *path; /* of a bulk request */
     struct request *requests;
@@ -72,6 +74,7 @@ static void es_encode(struct output *o, struct batch *b, const struct event *ev,
     b->bytes.len += n;
     b->bytes.at[b->bytes.len++] = '\n';
     batch_item_end(b);
+    repair_new_item(o->repair, b, ev);
 }
 
 static struct span es_id_of(const struct batch *b, uint32_t i)
@@ -225,6 +228,9 @@ static void on_done(struct client_request *c, const struct http_result *h)
     if (a.kind != ANSWER_ITEMS) /* items of an error page, say */
         batch_forget_verdicts(s->batch, s->first, s->count);
     unpack(r->output, r);
+    if (a.kind == ANSWER_ITEMS &&
+        repair_refused(r->output->repair, s->batch, s->first, s->count) > 0)
+        a.again = a.why == NULL;
     if (r->packed.cap > PACKED_KEPT)
         buf_free(&r->packed);
     r->send = NULL;
@@ -274,6 +280,7 @@ static void es_free(struct output *o)
     free(o->requests);
     action_free(o->action);
     gzip_free(o->gzip);
+    repair_free(o->repair);
     free(o->path);
     free(o);
 }
@@ -321,6 +328,7 @@ static struct output *es_open(const struct output_env *env, const void *conf,
         return NULL;
     }
     o->action = action_new(elasticsearch_target(c));
+    o->repair = repair_new();
     o->path = bulk_path(c);
     if (c->compression == COMPRESSION_GZIP)
         o->gzip = gzip_new();

@@ -76,6 +76,7 @@ static void check_places(const struct event *ev, struct span line)
     assert(ev->body.at[0] == '{' && ev->body.at[ev->body.len - 1] == '}');
     assert(is_json(ev->body));
     assert(lies_in(ev->identity, ev->body));
+    assert(ev->depth >= 1 && ev->depth <= depth_at_most(ev->body));
     assert(ev->identity.at + ev->identity.len == ev->body.at + ev->body.len);
     for (int f = 0; f < EVENT_NFIELDS; f++) {
         struct span s = ev->field[f];

@@ -164,6 +164,34 @@ TEST(verdicts_can_be_taken_back)
     batch_free(&b);
 }
 
+static bool shout(void *arg, uint32_t i, struct buf *out)
+{
+    unsigned *asked = arg;
+
+    ++*asked;
+    if (i == 1)
+        return false;
+    buf_printf(out, "LONGER %u", i);
+    return true;
+}
+
+TEST(items_get_other_documents_and_keep_their_heads)
+{
+    unsigned asked = 0;
+
+    add_three();
+    batch_rewrite(&b, shout, &asked);
+    EQ(3, asked);
+    is(batch_item_bytes(&b, 0), "head 1\nLONGER 0\n");
+    is(batch_item_doc(&b, 0), "LONGER 0");
+    is(batch_item_bytes(&b, 1), "doc two\n");
+    is(batch_item_bytes(&b, 2), "head 3\nLONGER 2\n");
+    is(batch_bytes_of(&b, 0, 3),
+       "head 1\nLONGER 0\ndoc two\nhead 3\nLONGER 2\n");
+    OK(b.items[0].repaired && !b.items[1].repaired && b.items[2].repaired);
+    batch_free(&b);
+}
+
 TEST(what_is_settled_goes_and_the_rest_keeps_order_and_bytes)
 {
     for (unsigned settled = 0; settled < 256; settled++) {

@@ -162,3 +162,18 @@ TEST(what_was_escaped_is_always_utf8)
     }
     buf_free(&b);
 }
+
+TEST(utf8_is_told_wherever_the_character_stands)
+{
+    char text[40];
+
+    for (size_t at = 0; at + 2 <= sizeof(text); at++) {
+        memset(text, 'a', sizeof(text));
+        OK(span_is_utf8(span(text, sizeof(text))));
+        memcpy(text + at, "\xc3\xa9", 2);
+        OK(span_is_utf8(span(text, sizeof(text))));
+        text[at] = 'a';
+        OK(!span_is_utf8(span(text, sizeof(text))));
+        OK(span_is_utf8(span(text, at + 1)));
+    }
+}

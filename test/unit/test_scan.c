@@ -494,3 +494,25 @@ TEST(nothing_is_read_behind_the_line)
     stop();
     scan_free(NULL);
 }
+
+TEST(the_depth_is_that_of_the_deepest_value)
+{
+    static const struct {
+        const char *line;
+        unsigned depth;
+    } lines[] = {
+        { "{}", 1 },
+        { "{\"verb\":\"get\",\"a\":1}", 1 },
+        { "{\"user\":{\"username\":\"jai\"}}", 2 },
+        { "{\"user\":{\"groups\":[\"a\"]},\"level\":\"x\"}", 3 },
+        { "{\"a\":[[[]]],\"b\":{}}", 4 },
+        { "{\"requestObject\":{\"a\":{\"b\":[{}]}}}", 5 },
+        { "{\"a\":1}", 1 }, /* it starts anew */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        EQ(0, scan_text(lines[i].line));
+        EQ(lines[i].depth, ev.depth);
+    }
+    stop();
+}
