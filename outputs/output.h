@@ -42,6 +42,9 @@ struct answer {
     unsigned status;         /* HTTP status or errno, 0 where neither */
     uint64_t retry_after_ms; /* 0: the lane's own backoff */
     const char *why;         /* for people; borrowed during the call */
+    /* What kind of trouble `why` tells of, in words that do not change from one
+     * request to the next: each kind is said once. NULL: `why` itself. */
+    const char *topic;
     bool busy;               /* ITEMS: some were left because it is busy */
     bool again; /* ITEMS: those left were changed; they may go at once */
     /* Do not send again before a checkpoint holds what was settled so far. */

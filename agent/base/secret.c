@@ -14,6 +14,15 @@ static void wipe(char **text)
     *text = NULL;
 }
 
+static bool is_printable(const char *value)
+{
+    for (const char *p = value; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == '\x7f')
+            return false;
+    }
+    return true;
+}
+
 void secret_set(struct secret *s, const char *value)
 {
     char *fresh = xstrdup(value);
@@ -70,8 +79,7 @@ int secret_read_file(const char *path, struct buf *out, struct err *e)
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-           a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
@@ -91,6 +99,8 @@ int secret_refresh(struct secret *s, bool *changed, struct err *e)
     rc = secret_read_file(s->file, &text, e);
     if (rc == 0 && text.len == 0)
         rc = err_set(e, ERR_CONFIG, "%s is empty", s->file);
+    if (rc == 0 && !is_printable(text.at))
+        rc = err_set(e, ERR_CONFIG, "%s holds a control character", s->file);
     if (rc == 0) {
         *changed = strcmp(text.at, s->value) != 0;
         wipe(&s->value);

@@ -16,8 +16,8 @@
 #define SECRET_FILE_MAX (64 * KIB)
 
 struct secret {
-    char *value; /* NULL: there is none */
-    char *file;  /* NULL: it came from no file, or not alone */
+    char *value;      /* NULL: there is none */
+    char *file;       /* NULL: it came from no file, or not alone */
     struct stat seen; /* the file, as it was when it was last read */
 };
 
@@ -35,13 +35,13 @@ void secret_free(struct secret *s);
 
 /* The text of a secret's file in `out` (NUL-ended, a last newline is not part
  * of it). ERR_CONFIG with `e` set; it names the file, never what is in it. */
-int secret_read_file(const char *path, struct buf *out, struct err *e)
-    MUST_CHECK;
+int secret_read_file(const char *path, struct buf *out,
+                     struct err *e) MUST_CHECK;
 
 /*
  * Looks whether the file is another one than was read, and reads it then.
- * `changed` tells whether the value is another. An error leaves the value as
- * it was. Cheap: one stat(2).
+ * `changed` tells whether the value is another. An error (no file, empty, a
+ * control character in it) leaves the value as it was. Cheap: one stat(2).
  */
 int secret_refresh(struct secret *s, bool *changed, struct err *e) MUST_CHECK;
 

@@ -10,7 +10,7 @@ int ask_open(struct ask *a, const struct elasticsearch_settings *settings,
     *a = (struct ask){ 0 };
     if (uv_loop_init(&a->loop) != 0)
         abort();
-    a->client = client_open(&a->loop, settings, ASK_SLOTS, e);
+    a->client = client_open(&a->loop, "cluster", settings, ASK_SLOTS, e);
     if (a->client != NULL)
         return 0;
     uv_loop_close(&a->loop);
@@ -43,8 +43,7 @@ static void wait_for_it(struct ask *a)
 static void on_answered(struct client_request *r,
                         const struct http_result *result)
 {
-    struct ask *a =
-        (struct ask *)((char *)r - offsetof(struct ask, request));
+    struct ask *a = (struct ask *)((char *)r - offsetof(struct ask, request));
 
     a->status = result->complete ? result->status : 0;
     a->done = true;

@@ -501,7 +501,7 @@ void lane_look(const struct lane *l, struct lane_view *view)
     view->count.read_bytes = l->cursor.read_bytes;
     view->count.hole_bytes = l->cursor.hole_bytes;
     trail_lag(l->env.trail, m.file, m.offset, &view->lag);
-    if (l->trouble.attempts > 0) {
+    if (l->trouble.on) {
         view->trouble = l->trouble.why;
         view->trouble_ms = uv_now(l->env.loop) - l->trouble.since_ms;
     }

@@ -14,17 +14,8 @@
 #include "agent/lane/lane.h"
 #include "agent/lane/pressure.h"
 #include "agent/lane/shipment.h"
+#include "agent/lane/trouble.h"
 #include "parsers/parser.h"
-
-/* Something that keeps events from being taken: said once, then now and then,
- * and once more when it is over. */
-struct trouble {
-    char why[512];
-    unsigned attempts; /* in a row; 0: none */
-    uint64_t since_ms;
-    uint64_t said_ms;
-    uint64_t until_ms; /* no sending before */
-};
 
 struct lane {
     struct lane_env env;

@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/backoff.h"
 #include "agent/base/log.h"
-#include "agent/lane/backoff.h"
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
-#define REMIND_MS 60000
 /* A server may ask for patience, but not stop the trail for a day. */
 #define RETRY_AFTER_MAX 300000
 
@@ -32,36 +31,32 @@ static uint64_t pause_ms(const struct lane *l, unsigned attempt,
     return ms > wanted_ms ? ms : wanted_ms;
 }
 
-/* Says it when it is new or another one, and once a minute. */
-static void in_trouble(struct lane *l, const char *why, uint64_t pause)
+/* Some of this lane were sent in vain and still wait to be taken. */
+static bool any_left_over(const struct lane *l)
 {
-    uint64_t now = uv_now(l->env.loop);
-    struct trouble *t = &l->trouble;
-
-    why = why != NULL ? why : "some events were not taken";
-    if (t->attempts++ == 0)
-        t->since_ms = now;
-    else if (strncmp(t->why, why, sizeof(t->why) - 1) == 0 &&
-             now - t->said_ms < REMIND_MS)
-        return;
-    snprintf(t->why, sizeof(t->why), "%s", why);
-    t->said_ms = now;
-    log_warn(l->who,
-             "%s; trying again (next in %" PRIu64 " ms, for %" PRIu64
-             " s so far), nothing is dropped",
-             t->why, pause, (now - t->since_ms) / 1000);
+    for (const struct shipment *s = l->first; s != NULL; s = s->next) {
+        if (s->attempts > 0)
+            return true;
+    }
+    return false;
 }
 
-static void out_of_trouble(struct lane *l)
+static void in_trouble(struct lane *l, const char *topic, const char *why,
+                       uint64_t pause)
 {
-    struct trouble *t = &l->trouble;
+    l->trouble.attempts++;
+    trouble_say(&l->trouble, l->who, topic,
+                why != NULL ? why : "some events were not taken", pause,
+                uv_now(l->env.loop));
+}
 
-    if (t->attempts > 0)
-        log_info(l->who,
-                 "events are taken again after %" PRIu64 " ms (it was: %s)",
-                 uv_now(l->env.loop) - t->since_ms, t->why);
-    t->attempts = 0;
-    t->until_ms = 0;
+/* Something was taken whole. It is not over while others are left. */
+static void is_taken(struct lane *l)
+{
+    l->trouble.attempts = 0;
+    l->trouble.until_ms = 0;
+    if (!any_left_over(l))
+        trouble_end(&l->trouble, l->who, uv_now(l->env.loop));
 }
 
 /* ---- verdicts ---- */
@@ -138,7 +133,7 @@ static uint64_t put_off(struct shipment *s, const struct answer *a,
     uint64_t until = uv_now(l->env.loop) + pause;
 
     s->attempts++;
-    in_trouble(l, a->why, pause);
+    in_trouble(l, a->topic, a->why, pause);
     if (!none)
         l->trouble.until_ms = 0; /* it takes something */
     else if (a->busy)
@@ -172,7 +167,7 @@ static void go_on(struct shipment *s, const struct answer *a, uint32_t left)
     } else {
         s->attempts = 0;
         s->limit *= 2; /* what was halved may grow again */
-        out_of_trouble(l);
+        is_taken(l);
     }
     l->count.retried += left;
     s->checkpoint_first |= a->checkpoint_first;
@@ -217,7 +212,7 @@ static void on_blocked(struct shipment *s, const struct answer *a)
     struct lane *l = s->lane;
     uint64_t pause = pause_ms(l, l->trouble.attempts, a->retry_after_ms);
 
-    in_trouble(l, a->why, pause);
+    in_trouble(l, a->topic, a->why, pause);
     if (a->kind == ANSWER_BUSY)
         pressure_busy(&l->pressure, &s->ticket);
     else
@@ -325,11 +320,13 @@ static void on_buried(uv_work_t *work, int status)
     if (status != 0 || s->work_rc != 0) {
         uint64_t pause = pause_ms(l, s->attempts++, 0);
 
-        in_trouble(l, s->work_err.text, pause);
+        in_trouble(l, NULL, s->work_err.text, pause);
         s->retry_at_ms = uv_now(l->env.loop) + pause;
     } else {
-        if (l->trouble.attempts > 0 && s->attempts > 0)
-            out_of_trouble(l);
+        if (s->attempts > 0) { /* the disk was full, say */
+            s->attempts = 0;
+            is_taken(l);
+        }
         l->count.refused += s->refused;
         l->count.quarantined += s->quarantined;
         s->refused = s->quarantined = 0;

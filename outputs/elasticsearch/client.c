@@ -4,16 +4,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/log.h"
 #include "agent/base/show.h"
 #include "outputs/elasticsearch/answer.h"
+#include "outputs/elasticsearch/discover.h"
 
 #define WHY_MAX 512
 
+/* The client's own requests, beside its users': who is it, and which nodes. */
+#define OWN_REQUESTS 2
+/* The nodes are asked for again where that failed. */
+#define DISCOVER_AGAIN_MS 10000
+
 struct client {
     uv_loop_t *loop;
+    const char *who;
     struct hosts *hosts;
     struct http *http;
-    bool fresh; /* the last connection failed */
+    unsigned handles; /* that are open, the http client one of them */
     void (*closed)(void *arg);
     void *closed_arg;
 
@@ -23,6 +31,12 @@ struct client {
     char why[WHY_MAX];
     void (*asked)(void *arg, const struct product *p, const char *why);
     void *asked_arg;
+
+    /* which nodes are there? */
+    uv_timer_t timer;
+    struct client_request looking;
+    uint64_t discover_ms; /* 0: never */
+    bool lost_sight;      /* they could not be had, and it was said */
 };
 
 static struct client_request *request_of(struct http_request *h)
@@ -33,10 +47,10 @@ static struct client_request *request_of(struct http_request *h)
 
 /* A host that could not be reached, or that is in trouble, is left for a while,
  * so that another one gets the next request. */
-static void judge_host(struct client *c, struct host *host,
+static void judge_host(const struct client *c, struct host *host,
                        const struct http_result *h)
 {
-    c->fresh = !h->complete;
+    host->fresh = !h->complete;
     if (!h->complete || h->status == 502 || h->status == 503 ||
         h->status == 504)
         host_failed(host, uv_now(c->loop));
@@ -60,15 +74,17 @@ static void on_data(struct http_request *h, const char *bytes, size_t n)
 static void on_done(struct http_request *h, const struct http_result *result)
 {
     struct client_request *r = request_of(h);
+    struct host *host = r->host;
 
-    judge_host(r->client, r->host, result);
-    r->done(r, result);
+    judge_host(r->client, host, result);
+    r->done(r, result); /* which may send it again, elsewhere */
+    hosts_give(host);
 }
 
 void client_send(struct client *c, struct client_request *r)
 {
     r->client = c;
-    r->host = hosts_next(c->hosts, uv_now(c->loop));
+    r->host = hosts_take(c->hosts, uv_now(c->loop));
     r->answer.len = 0;
     r->too_long = false;
     r->url.len = 0;
@@ -77,9 +93,10 @@ void client_send(struct client *c, struct client_request *r)
     r->http = (struct http_request){
         .method = r->method,
         .url = r->url.at,
+        .connect_to = r->host->connect_to,
         .kind = r->kind,
         .body = r->body,
-        .fresh = c->fresh,
+        .fresh = r->host->fresh,
         .product = r->product,
         .data = on_data,
         .done = on_done,
@@ -207,39 +224,110 @@ void client_ask_product(struct client *c,
     client_send(c, &c->asking);
 }
 
+/* ---- which nodes are there? ---- */
+
+static void look_again(struct client *c, uint64_t ms);
+
+static void use_nodes(struct client *c, struct span json)
+{
+    struct opt_list nodes;
+    int rc = discover_nodes(json, &nodes);
+    size_t fresh = rc == 0 ? hosts_found(c->hosts, &nodes) : 0;
+
+    if (rc != 0)
+        log_warn(c->who, "the cluster names no data or ingest nodes: those of "
+                         "before are used");
+    else if (fresh > 0)
+        log_info(c->who, "the cluster has %zu data and ingest nodes, %zu new",
+                 nodes.n, fresh);
+    discover_free(&nodes);
+}
+
+static void on_nodes(struct client_request *r, const struct http_result *result)
+{
+    struct client *c = r->client;
+    bool ok = result->complete && result->status == 200;
+
+    if (ok) {
+        use_nodes(c, span(r->answer.at, r->answer.len));
+    } else if (!c->lost_sight) {
+        client_why(r, result, c->why, sizeof(c->why));
+        log_warn(c->who, "cannot ask for the cluster's nodes: %s", c->why);
+    }
+    c->lost_sight = !ok;
+    look_again(c, ok || c->discover_ms < DISCOVER_AGAIN_MS ? c->discover_ms
+                                                           : DISCOVER_AGAIN_MS);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct client *c = timer->data;
+
+    c->looking.method = HTTP_GET;
+    c->looking.path = DISCOVER_PATH;
+    c->looking.done = on_nodes;
+    client_send(c, &c->looking);
+}
+
+static void look_again(struct client *c, uint64_t ms)
+{
+    uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
 /* ---- life ---- */
 
-struct client *client_open(uv_loop_t *loop,
+struct client *client_open(uv_loop_t *loop, const char *who,
                            const struct elasticsearch_settings *settings,
                            unsigned slots, struct err *e)
 {
     struct client *c = xcalloc(1, sizeof(*c));
 
     c->loop = loop;
-    c->http = http_open(loop, settings, slots, e);
+    c->who = who;
+    c->http = http_open(loop, who, settings, slots + OWN_REQUESTS, e);
     if (c->http == NULL) {
         free(c);
         return NULL;
     }
-    c->hosts = hosts_new(&settings->hosts);
+    c->hosts = hosts_new(&settings->hosts, settings->tls.server_name);
+    uv_timer_init(loop, &c->timer);
+    c->timer.data = c;
+    c->handles = 2;
+    if (settings->discover == OPT_TRUE) {
+        c->discover_ms = settings->discover_interval;
+        look_again(c, 0);
+    }
     return c;
+}
+
+static void release(struct client *c)
+{
+    void (*closed)(void *) = c->closed;
+    void *closed_arg = c->closed_arg;
+
+    if (--c->handles > 0)
+        return;
+    client_request_free(&c->asking);
+    client_request_free(&c->looking);
+    hosts_free(c->hosts);
+    free(c);
+    closed(closed_arg);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
 }
 
 static void on_http_closed(void *arg)
 {
-    struct client *c = arg;
-    void (*closed)(void *) = c->closed;
-    void *closed_arg = c->closed_arg;
-
-    client_request_free(&c->asking);
-    hosts_free(c->hosts);
-    free(c);
-    closed(closed_arg);
+    release(arg);
 }
 
 void client_close(struct client *c, void (*closed)(void *arg), void *arg)
 {
     c->closed = closed;
     c->closed_arg = arg;
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
     http_close(c->http, on_http_closed, c);
 }

@@ -42,18 +42,18 @@ struct client_request {
 
 #define CLIENT_ANSWER_MAX (64 * MIB)
 
-/* `settings` live as long as the client. */
-struct client *client_open(uv_loop_t *loop,
+/* `settings` and `who`, for log lines, live as long as the client. */
+struct client *client_open(uv_loop_t *loop, const char *who,
                            const struct elasticsearch_settings *settings,
                            unsigned slots, struct err *e);
 /* Requests under way are given up, unanswered. */
 void client_close(struct client *c, void (*closed)(void *arg), void *arg);
 
-/* No more than `slots` at once. */
+/* No more than `slots` at once, of the caller's. */
 void client_send(struct client *c, struct client_request *r);
 /* Gives back what it holds; not while it is under way. */
 void client_request_free(struct client_request *r);
-/* The host it went to, for people. */
+/* The host it went to, for people; in `done`. */
 const char *client_host(const struct client_request *r);
 /* What went wrong, for people: what curl says, or status, type and reason of
  * the server's error, or how the answer began. Any status. */

@@ -25,8 +25,13 @@
     "/_bulk?filter_path=took,errors,error,status," \
     "items.*.status,items.*.error.type,items.*.error.reason"
 
-/* Requests beside those that carry events: who the server is. */
-#define OTHER_REQUESTS 1
+/* A server waits a minute for a shard that has no node, and then answers for
+ * all items at once: it is told to do so a quarter before we give up, else none
+ * of them would get its verdict. */
+#define SERVER_WAITS_LESS 4
+
+/* Of an error's reason in a warning: what to do about it has room as well. */
+#define REASON_SHOWN 320
 
 /* One large event does not keep its memory. */
 #define PACKED_KEPT MIB
@@ -168,49 +173,72 @@ static void on_data(struct client_request *c, const char *bytes, size_t n)
     answer_feed(request_of(c)->answer, bytes, n);
 }
 
+/* An answer that names no error: where it points to, or how it begins. */
+static void describe(const struct request *r, const struct http_result *h,
+                     struct answer_error *e)
+{
+    struct span begin = answer_begin(r->answer);
+
+    if (h->location[0] != '\0')
+        snprintf(e->reason, sizeof(e->reason), "go to %s", h->location);
+    else
+        snprintf(e->reason, sizeof(e->reason), "%.*s", (int)begin.len,
+                 begin.len > 0 ? begin.at : "");
+}
+
+/* Type and reason of an error, and what to do about it. */
+static void print_why(struct request *r, const char *what, unsigned status,
+                      const struct answer_error *e, struct answer *a)
+{
+    const struct meaning *m = verdict_meaning(status, e);
+
+    snprintf(r->why, sizeof(r->why), "%s %s %u%s%s%s%.*s%s%s",
+             client_host(&r->client), what, status,
+             e->type[0] != '\0' ? " " : "", e->type,
+             e->reason[0] != '\0' ? ": " : "", REASON_SHOWN, e->reason,
+             m->advice != NULL ? "; " : "", m->advice != NULL ? m->advice : "");
+    a->why = r->why;
+    a->topic = m->topic;
+}
+
 /* Verdicts came, for all or some. */
 static struct answer with_items(struct request *r, bool whole)
 {
     uint32_t n = answer_items(r->answer);
     struct answer a = { .kind = ANSWER_ITEMS, .busy = r->busy };
 
-    if (r->retry.status != 0)
-        snprintf(r->why, sizeof(r->why),
-                 "%s did not take some events: %u %s: "
-                 "%s",
-                 client_host(&r->client), r->retry.status, r->retry.type,
-                 r->retry.reason);
-    else if (!whole || n != r->send->count)
+    if (r->retry.status != 0) {
+        print_why(r, "did not take some events:", r->retry.status, &r->retry,
+                  &a);
+    } else if (!whole || n != r->send->count) {
         snprintf(r->why, sizeof(r->why), "%s answered for %u of %u events",
                  client_host(&r->client), n, r->send->count);
-    else
-        return a;
-    a.why = r->why;
+        a.why = r->why;
+        a.topic = "short answer";
+    }
     return a;
 }
 
 static struct answer without_items(struct request *r,
                                    const struct http_result *h)
 {
-    const struct answer_error *e = answer_whole(r->answer);
-    struct span begin = answer_begin(r->answer);
+    struct answer_error e = *answer_whole(r->answer);
     struct answer a = { .kind = ANSWER_BLOCKED, .status = h->status };
 
-    if (h->status == 0 || !h->complete)
-        snprintf(r->why, sizeof(r->why), "%s: %s", client_host(&r->client),
-                 h->why);
-    else if (e->type[0] != '\0' || e->reason[0] != '\0')
-        snprintf(r->why, sizeof(r->why), "%s answered %u %s: %s",
-                 client_host(&r->client), h->status, e->type, e->reason);
-    else
-        snprintf(r->why, sizeof(r->why),
-                 "%s answered %u and no verdicts: "
-                 "%.*s",
-                 client_host(&r->client), h->status, (int)begin.len, begin.at);
-    if (h->complete && (h->status < 200 || h->status >= 300))
-        a.kind = verdict_of_request(h->status, e);
+    if (h->status == 0 || !h->complete) {
+        snprintf(r->why, sizeof(r->why), "%s: %s%s%s", client_host(&r->client),
+                 h->why, h->advice != NULL ? "; " : "",
+                 h->advice != NULL ? h->advice : "");
+        a.why = r->why;
+        a.topic = h->topic;
+    } else {
+        if (e.type[0] == '\0' && e.reason[0] == '\0')
+            describe(r, h, &e);
+        print_why(r, "answered", h->status, &e, &a);
+        if (h->status < 200 || h->status >= 300)
+            a.kind = verdict_of_request(h->status, &e);
+    }
     a.retry_after_ms = h->retry_after_ms;
-    a.why = r->why;
     return a;
 }
 
@@ -290,7 +318,8 @@ static char *bulk_path(const struct elasticsearch_settings *s)
 {
     struct buf path = { 0 };
 
-    buf_printf(&path, "%s", BULK_PATH);
+    buf_printf(&path, "%s&timeout=%" PRIu64 "ms", BULK_PATH,
+               s->timeout - s->timeout / SERVER_WAITS_LESS);
     if (s->pipeline != NULL)
         buf_printf(&path, "&pipeline=%s", s->pipeline);
     if (s->routing != NULL)
@@ -322,7 +351,7 @@ static struct output *es_open(const struct output_env *env, const void *conf,
     o->who = env->who;
     o->buffers = env->buffers;
     o->client =
-        client_open(env->loop, c, (unsigned)env->in_flight + OTHER_REQUESTS, e);
+        client_open(env->loop, env->who, c, (unsigned)env->in_flight, e);
     if (o->client == NULL) {
         free(o);
         return NULL;

@@ -41,6 +41,9 @@ struct http_result {
     uint64_t retry_after_ms; /* 0: it did not say */
     uint64_t took_ms;        /* from start to end */
     const char *why;         /* what failed; "" where nothing did */
+    const char *topic;       /* its kind, in fixed words; NULL likewise */
+    const char *advice;      /* what to do about it, or NULL */
+    const char *location;    /* where a redirect points to, or "" */
     /* Headers X-elastic-product and X-OpenSearch-Version, "" where there are
      * none; only where `product` was asked for. */
     char elastic_product[HTTP_PRODUCT_MAX];
@@ -50,6 +53,10 @@ struct http_result {
 struct http_request {
     enum http_method method;
     const char *url;
+    /* As curl's CURLOPT_CONNECT_TO, "::10.0.0.1:9200": where to connect to
+     * instead of the URL's host, whose name is still what is asked for and
+     * certified. NULL: there. */
+    const char *connect_to;
     enum http_body kind;
     struct span body;
     bool fresh;   /* on a new connection, to a name that is looked up anew */
@@ -58,9 +65,9 @@ struct http_request {
     void (*done)(struct http_request *r, const struct http_result *result);
 };
 
-/* Lets in and secures the connections as `settings` say, which it borrows; no
- * more than `slots` requests at once. */
-struct http *http_open(uv_loop_t *loop,
+/* Secures the connections and lets them in as `settings` say, which it borrows;
+ * no more than `slots` requests at once. `who` for log lines, borrowed. */
+struct http *http_open(uv_loop_t *loop, const char *who,
                        const struct elasticsearch_settings *settings,
                        unsigned slots, struct err *e);
 void http_send(struct http *h, struct http_request *r);

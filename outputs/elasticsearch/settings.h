@@ -14,8 +14,38 @@ enum compression {
     COMPRESSION_NONE
 };
 
+enum tls_version {
+    TLS_1_2,
+    TLS_1_3
+};
+
+/* Each NULL where unset. Files are read again for each new connection, but the
+ * CA's at most once a minute while all is well. */
 struct tls_settings {
     char *ca_file;
+    char *ca_fingerprint;
+    char *cert_file;
+    char *key_file;
+    struct secret key_password;
+    char *server_name;
+    unsigned min_version; /* enum tls_version */
+};
+
+enum aws_service {
+    AWS_ES,
+    AWS_AOSS
+};
+
+extern const char *const aws_services[];
+
+/* Requests are signed where there is a region. */
+struct aws_settings {
+    char *region;
+    unsigned service; /* enum aws_service */
+    /* Where none is set, of the environment, as AWS names them. */
+    struct secret access_key_id;
+    struct secret secret_access_key;
+    struct secret session_token;
 };
 
 struct elasticsearch_settings {
@@ -25,12 +55,20 @@ struct elasticsearch_settings {
     char *pipeline;    /* each NULL where unset */
     char *routing;
     unsigned require_alias; /* enum opt_switch */
-    char *username;
+    struct secret username;
     struct secret password;
     struct secret api_key;
+    struct secret bearer_token;
+    struct aws_settings aws;
     struct tls_settings tls;
-    unsigned compression; /* enum compression */
-    uint64_t timeout;     /* ms */
+    char *proxy; /* NULL: as the environment says; "none" */
+    struct secret proxy_username;
+    struct secret proxy_password;
+    char *unix_socket;
+    unsigned discover;          /* enum opt_switch */
+    uint64_t discover_interval; /* ms */
+    unsigned compression;       /* enum compression */
+    uint64_t timeout;           /* ms */
 };
 
 extern const struct opt elasticsearch_opts[];

@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verdict - what a status and an error of a search server mean for an event.
+ * verdict - what a status and an error of a search server mean for an event,
+ * and what somebody can do about it.
  *
- * Pure. Follows what Elasticsearch 7 to 9 and OpenSearch 1 to 3 were seen to
- * answer.
+ * One table, pure. Follows what Elasticsearch 7 to 9 and OpenSearch 1 to 3 were
+ * seen to answer.
  */
 #ifndef TALLYMAN_VERDICT_H
 #define TALLYMAN_VERDICT_H
 
 #include "outputs/elasticsearch/answer.h"
 #include "outputs/output.h"
+
+struct meaning {
+    enum verdict item;      /* of one item with that status and error */
+    enum answer_kind whole; /* of a request with that HTTP status, no items */
+    const char *topic;      /* the kind of trouble, in fixed words */
+    const char *advice;     /* what to do about it; NULL: nothing */
+};
+
+/* Never NULL; lives for ever. */
+const struct meaning *verdict_meaning(unsigned status,
+                                      const struct answer_error *e);
 
 /* Of one item. */
 enum verdict verdict_of_item(const struct answer_error *e);

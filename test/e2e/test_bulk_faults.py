@@ -307,3 +307,29 @@ def test_every_fault_at_random_with_refusals(rig):
     c = rig.wait_settled(a, read=500)["audit/search"]
     assert c["refused"] == 40
     assert len({letter["id"] for letter in a.dead("search")}) == 40
+
+
+def warnings_of(a) -> list[str]:
+    return [line for line in a.log().splitlines()
+            if " warn lane audit/search" in line]
+
+
+def test_some_items_that_stay_blocked_are_told_of_once(rig):
+    """Though their neighbours are taken all the time, and the reasons differ."""
+    stuck = {3, 14}
+    numbers = iter(range(10**9))
+    rig.bulk.item_fault = lambda o: faults.Item(
+        403, faults.NO_RIGHT.type, f"{next(numbers)} times not allowed"
+    ) if sequence(o.doc) in stuck else None
+    a = rig.start({"search": rig.search(batch_events=5, backoff_max="5ms")})
+    for n in range(20):
+        rig.log.append(5)
+        want = 5 * (n + 1) - len(stuck & set(range(5 * (n + 1))))
+        wait_until(lambda: rig.bulk.stored_count() == want, "the others are taken")
+    wait_until(lambda: a.counters()["audit/search"]["retried"] > 50, "tried often")
+    assert len(warnings_of(a)) == 1, warnings_of(a)
+    assert "taken again" not in a.log()
+    rig.bulk.heal()
+    rig.wait_delivered()
+    a.wait_log("events are taken again")
+    assert len(warnings_of(a)) == 1, warnings_of(a)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/lane/backoff.h"
+#include "agent/base/backoff.h"
 #include "test/unit/unit.h"
 
 /* The largest of many, which is close to the most there can be. */

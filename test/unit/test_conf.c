@@ -757,3 +757,90 @@ TEST(conf_tables_share_no_names)
         }
     }
 }
+
+TEST(what_an_elasticsearch_output_cannot_be_is_said)
+{
+    static const struct {
+        const char *lines;
+        const char *wrong; /* NULL: nothing */
+    } rows[] = {
+        { "    username: a\n    password: b\n", NULL },
+        { "    username: a\n", "username needs a password" },
+        { "    password: b\n", "password needs a username" },
+        { "    username: a:b\n    password: c\n",
+          "username may not hold a colon" },
+        { "    api_key: x\n    bearer_token: y\n", "exclude each other" },
+        { "    bearer_token: y\n    username: a\n    password: b\n",
+          "exclude each other" },
+        { "    api_key: x\n    aws: {region: eu-central-1, access_key_id: a, "
+          "secret_access_key: b}\n",
+          "exclude each other" },
+        { "    bearer_token: \"a\\nb\"\n",
+          "bearer_token: the value holds a control character" },
+        { "    api_key: \"a\\rb\"\n",
+          "api_key: the value holds a control character" },
+        { "    aws: {access_key_id: a, secret_access_key: b}\n",
+          "aws needs a region" },
+        { "    aws: {session_token: a}\n", "aws needs a region" },
+        { "    aws: {region: eu-central-1, access_key_id: a}\n",
+          "go together" },
+        { "    aws: {region: eu-central-1, session_token: a}\n",
+          "needs an access_key_id" },
+        { "    aws: {region: eu-central-1}\n", "AWS_ACCESS_KEY_ID" },
+        { "    aws: {region: Frankfurt}\n", "is no region" },
+        { "    aws: {region: eu-central-1, service: s3}\n", "es or aoss" },
+        { "    aws: {region: eu-central-1, service: aoss, access_key_id: a, "
+          "secret_access_key: b, session_token: c}\n",
+          NULL },
+        { "    tls: {ca_file: /a, ca_fingerprint: "
+          "00112233445566778899aabbccddeeff"
+          "00112233445566778899aabbccddeeff}\n",
+          "exclude each other" },
+        { "    tls: {ca_fingerprint: abc}\n", "is no SHA-256" },
+        { "    tls: {cert_file: /a}\n", "needs a key_file" },
+        { "    tls: {key_file: /a}\n", "needs a cert_file" },
+        { "    tls: {key_password: a}\n", "needs a key_file" },
+        { "    tls: {min_version: 1.1}\n", "1.2 or 1.3" },
+        { "    tls: {server_name: \"a/b\"}\n", "is no host name" },
+        { "    tls: {cert_file: /a, key_file: /b, key_password: c, "
+          "server_name: es, min_version: 1.3}\n",
+          NULL },
+        { "    proxy: proxy:3128\n", "is neither none nor http://" },
+        { "    proxy: http://u:p@proxy:3128\n", "may not hold credentials" },
+        { "    proxy: http://proxy:3128/x\n", "is neither none nor http://" },
+        { "    proxy_username: a\n", "go together" },
+        { "    proxy: socks5h://proxy:1080\n    proxy_username: a\n"
+          "    proxy_password: b\n",
+          NULL },
+        { "    unix_socket: run/es.sock\n", "absolute" },
+        { "    unix_socket: /run/es.sock\n    proxy: http://p:1\n",
+          "exclude each other" },
+        { "    unix_socket: /run/es.sock\n    proxy: none\n", NULL },
+        { "    unix_socket: /run/es.sock\n    discover: true\n",
+          "exclude each other" },
+        { "    discover: true\n    discover_interval: 10s\n", NULL },
+        { "    discover_interval: 1ms\n", "discover_interval" },
+        { "    data_stream: a\n    index: b\n", "exclude each other" },
+        { "    data_stream: a\n    require_alias: true\n",
+          "a data stream is no alias" },
+    };
+
+    unsetenv("AWS_ACCESS_KEY_ID");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        said_of_search(rows[i].lines);
+        if (rows[i].wrong == NULL && *said != '\0')
+            FAIL("%s: %s", rows[i].lines, said);
+        if (rows[i].wrong != NULL && strstr(said, rows[i].wrong) == NULL)
+            FAIL("%s: \"%s\", without \"%s\"", rows[i].lines, said,
+                 rows[i].wrong);
+    }
+    done();
+}
+
+TEST(keys_of_aws_may_be_those_of_the_environment)
+{
+    OK(setenv("AWS_ACCESS_KEY_ID", "a", 1) == 0);
+    OK(setenv("AWS_SECRET_ACCESS_KEY", "b", 1) == 0);
+    EQ_STR("", said_of_search("    aws: {region: eu-central-1}\n"));
+    done();
+}

@@ -86,6 +86,9 @@ TEST(a_secret_whose_file_is_bad_keeps_its_value)
         OK(secret_refresh(&s, &changed, &e) != 0);
         HAS(e.text, "is empty");
     }
+    write_secret("a\r\nX-Evil: b\n");
+    OK(secret_refresh(&s, &changed, &e) != 0);
+    HAS(e.text, "control character");
     OK(unlink(path) == 0);
     OK(secret_refresh(&s, &changed, &e) != 0);
     HAS(e.text, path);

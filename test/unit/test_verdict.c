@@ -65,6 +65,21 @@ TEST(items_get_the_verdict_that_their_answer_means)
         { 500, "node_not_connected_exception", "x", VERDICT_RETRY },
         { 502, "", "", VERDICT_RETRY },
         { 400, "cluster_block_exception", "blocked", VERDICT_RETRY },
+        { 403, "cluster_block_exception",
+          "index [x] blocked by: [FORBIDDEN/5/index read-only (api)];",
+          VERDICT_RETRY },
+        { 403, "cluster_block_exception",
+          "index [x] blocked by: [FORBIDDEN/9/index metadata (api)];",
+          VERDICT_RETRY },
+        { 400, "illegal_argument_exception",
+          "no write index is defined for alias [x]", VERDICT_REFUSED },
+        { 400, "illegal_argument_exception",
+          "pipeline with id [x] does not exist", VERDICT_REFUSED },
+        { 400, "illegal_argument_exception",
+          "if _id is specified it must not be empty", VERDICT_REFUSED },
+        { 400, "document_parsing_exception",
+          "Limit of total fields [3] has been exceeded", VERDICT_REFUSED },
+        { 500, "node_disconnected_exception", "disconnected", VERDICT_RETRY },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -116,6 +131,9 @@ TEST(whole_requests_wait_split_or_back_off)
         { 400, "json_parse_exception", "x", ANSWER_SPLIT },
         { 400, "x_content_parse_exception", "x", ANSWER_SPLIT },
         { 400, "x_content_e_o_f_exception", "x", ANSWER_SPLIT },
+        { 400, "parse_exception", "request body is required", ANSWER_SPLIT },
+        { 400, "action_request_validation_exception", "no requests added",
+          ANSWER_SPLIT },
         { 400, "illegal_argument_exception", "x", ANSWER_SPLIT },
         { 400, "", "", ANSWER_BLOCKED },
         { 413, "", "", ANSWER_LARGE },
@@ -150,6 +168,97 @@ TEST(whole_requests_wait_split_or_back_off)
         if (verdict_of_request(rows[i].status, &e) != rows[i].want)
             FAIL("%u %s gave %d, not %d", rows[i].status, rows[i].type,
                  verdict_of_request(rows[i].status, &e), rows[i].want);
+    }
+}
+
+/* A parameter that the server does not know is nobody's fault among the events:
+ * they would all be dead letters. */
+TEST(a_parameter_that_is_not_known_refuses_no_event)
+{
+    struct answer_error e = error(
+        400, "illegal_argument_exception",
+        "request [/_bulk] contains unrecognized parameter: [require_alias]");
+
+    EQ(ANSWER_BLOCKED, verdict_of_request(400, &e));
+}
+
+/* What a person reads at three in the morning. */
+TEST(what_waits_comes_with_a_topic_and_advice)
+{
+    static const struct {
+        unsigned status;
+        const char *type, *reason, *topic, *advice;
+    } rows[] = {
+        { 429, "cluster_block_exception",
+          "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded "
+          "flood-stage watermark, index has read-only-allow-delete block];",
+          "disk full", "free space" },
+        { 403, "cluster_block_exception",
+          "index [x] blocked by: [FORBIDDEN/12/index read-only / allow delete "
+          "(api)];",
+          "disk full", "index.blocks.read_only_allow_delete" },
+        { 403, "cluster_block_exception",
+          "index [x] blocked by: [FORBIDDEN/8/index write (api)];",
+          "write block", "index.blocks.write" },
+        { 403, "cluster_block_exception",
+          "index [x] blocked by: [FORBIDDEN/5/index read-only (api)];",
+          "index read-only", "index.blocks.read_only" },
+        { 403, "cluster_block_exception",
+          "index [x] blocked by: [FORBIDDEN/9/index metadata (api)];",
+          "metadata block", "index.blocks.metadata" },
+        { 403, "cluster_block_exception",
+          "blocked by: [FORBIDDEN/13/cluster read-only / allow delete (api)];",
+          "cluster read-only", "cluster.blocks.read_only_allow_delete" },
+        { 403, "cluster_block_exception",
+          "blocked by: [FORBIDDEN/6/cluster read-only (api)];",
+          "cluster read-only", "cluster.blocks.read_only" },
+        { 503, "cluster_block_exception",
+          "blocked by: [SERVICE_UNAVAILABLE/2/no master];", "no master",
+          "master" },
+        { 503, "cluster_block_exception",
+          "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / "
+          "initialized];",
+          "starting", "starting" },
+        { 403, "cluster_block_exception", "something new", "blocked", "block" },
+        { 403, "security_exception",
+          "action [indices:data/write/bulk[s]] is unauthorized", "rights",
+          "create_doc" },
+        { 401, "security_exception", "unable to authenticate", "credentials",
+          "api_key" },
+        { 401, "", "", "credentials", "api_key" },
+        { 403, "", "{\"message\":\"User: anonymous is not authorized\"}",
+          "forbidden", "credentials" },
+        { 429, "es_rejected_execution_exception", "rejected", "busy", "busy" },
+        { 503, "unavailable_shards_exception", "primary shard is not active",
+          "shard not allocated", "_cluster/allocation/explain" },
+        { 500, "node_not_connected_exception", "x", "node lost", "node" },
+        { 301, "", "", "redirect", "hosts" },
+        { 308, "", "", "redirect", "hosts" },
+        { 404, "", "", "not found", "path" },
+        { 405, "", "Incorrect HTTP method", "not accepted", "path" },
+        { 406, "", "Content-Type header [text/plain] is not supported",
+          "content type", "proxy" },
+        { 407, "", "", "proxy credentials", "proxy_username" },
+        { 400, "", "<html>", "bad request", "search server" },
+        { 502, "", "<html>", "bad gateway", "proxy" },
+        { 504, "", "<html>", "gateway timeout", "timeout" },
+        { 200, "", "<html>", "no verdicts", "between" },
+        { 503, "", "", "unavailable", NULL },
+        { 500, "", "", "server error", NULL },
+        { 408, "", "", "timeout", NULL },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct answer_error e =
+            error(rows[i].status, rows[i].type, rows[i].reason);
+        const struct meaning *m = verdict_meaning(rows[i].status, &e);
+
+        EQ_STR(rows[i].topic, m->topic);
+        EQ(ANSWER_ITEMS == m->whole, 0);
+        if (rows[i].advice != NULL)
+            HAS(m->advice, rows[i].advice);
+        else
+            OK(m->advice == NULL);
     }
 }
 

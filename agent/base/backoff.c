@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/lane/backoff.h"
+#include "agent/base/backoff.h"
 
 #include <sys/random.h>
 #include <time.h>
