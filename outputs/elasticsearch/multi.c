@@ -130,8 +130,8 @@ static void on_ready(uv_poll_t *handle, int status, int events)
         watch_sock(k, 0);
         return;
     }
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
+    if (status < 0) /* curl reads, and sees what it is */
+        flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)

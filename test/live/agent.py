@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One tallyman process: its configuration, its counters, its end."""
 
+import json
 import os
 import re
 import signal
@@ -71,6 +72,10 @@ class Agent:
             )
         return found
 
+    def said_ever(self, pattern: str) -> bool:
+        """In stderr since its beginning."""
+        return bool(re.search(pattern, self.stderr.read_text(errors="replace")))
+
     def last(self) -> str:
         return self.stderr.read_text(errors="replace").strip().rpartition("\n")[2]
 
@@ -125,6 +130,17 @@ class Agent:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def verify(agent: Agent, output: str) -> dict:
+    """What `tallyman verify` says of all that the agent's log holds."""
+    done = subprocess.run(
+        [PROGRAM, "verify", "-c", agent.config, "--output", output, "--json"],
+        capture_output=True,
+        text=True,
+    )
+    require(done.stdout.strip(), f"verify ended with {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def settled(counters: Counters) -> int:

@@ -46,9 +46,17 @@ def script(name: str, *args: object, seconds: float = 300) -> str:
     return out
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class SearchServer:
     def __init__(self, home: Path, product: str, version: str):
-        self.home, self.product, self.version, self.url = home, product, version, ""
+        self.home, self.product, self.version = home, product, version
+        self.urls: list[str] = []
         self.name = f"{product}-{version}"
         self.headers, self.ca_file = {"Content-Type": "application/json"}, None
 
@@ -66,15 +74,28 @@ class SearchServer:
             out = script("search", "start", "--dir", self.home, *which, *options)
         except Skipped as why:
             raise Failed(f"{self.name} was fetched, but: {why}") from None
-        self.url = out.split()[0]
+        self.urls = out.split()
+
+    @property
+    def url(self) -> str:
+        return self.urls[0] if self.urls else ""
 
     def stop(self) -> None:
         script("search", "stop", "--dir", self.home, "--purge")
 
     def kill(self) -> None:
-        pid = int((self.home / "node1/pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        wait_until("the server's end", lambda: not self.is_up())
+        self.kill_node(1)
+
+    def kill_node(self, node: int) -> None:
+        self.end_node(node, signal.SIGKILL)
+
+    def stop_node(self, node: int) -> None:
+        self.end_node(node, signal.SIGTERM)
+
+    def end_node(self, node: int, how: int) -> None:
+        pid = int((self.home / f"node{node}/pid").read_text())
+        os.kill(pid, how)
+        wait_until("the server's end", lambda: not is_alive(pid))
 
     def is_up(self) -> bool:
         try:
@@ -112,18 +133,23 @@ class SearchServer:
 
     def documents(self, index: str, **terms: object) -> Iterator[tuple[str, dict]]:
         """(id, source) of all that match; a dot of a field name is written __ here."""
-        self.ask("POST", f"/{index}/_refresh")
         wanted = [
             {"term": {name.replace("__", "."): value}} for name, value in terms.items()
         ]
-        page = self.ask(
-            "POST",
-            f"/{index}/_search?scroll=1m",
-            {"size": 2000, "query": {"bool": {"filter": wanted}}},
-        )
+        query = {"size": 2000, "query": {"bool": {"filter": wanted}}}
+        for hit in self.hits(index, query):
+            yield hit["_id"], hit["_source"]
+
+    def ids(self, index: str) -> Iterator[str]:
+        """Of all documents, each as often as it is stored."""
+        query = {"size": 10000, "_source": False, "sort": ["_doc"]}
+        return (hit["_id"] for hit in self.hits(index, query))
+
+    def hits(self, index: str, query: dict) -> Iterator[dict]:
+        self.ask("POST", f"/{index}/_refresh")
+        page = self.ask("POST", f"/{index}/_search?scroll=1m", query)
         while page["hits"]["hits"]:
-            for hit in page["hits"]["hits"]:
-                yield hit["_id"], hit["_source"]
+            yield from page["hits"]["hits"]
             page = self.ask(
                 "POST",
                 "/_search/scroll",
