@@ -31,7 +31,7 @@ GROWTH_KIB = 2048
 
 def generate(path: Path, mib: int) -> int:
     """The bench's log; how many lines it has."""
-    gen = PROGRAM.parent / "test/gen"
+    gen = PROGRAM.parent / "bench/gen"
     if not gen.exists():
         raise Skipped(f"{gen} is not built")
     done = subprocess.run(
@@ -169,7 +169,7 @@ class Capacity:
         )
         started = time.monotonic()
         subprocess.run(
-            ["curl", "-Z", "--parallel-max", str(IN_FLIGHT), "-K", config], check=True
+            ["curl", "-Z", "--no-progress-meter", "--parallel-max", str(IN_FLIGHT), "-K", config], check=True
         )
         return time.monotonic() - started
 
