@@ -17,9 +17,11 @@ HASH = "$2a$06$QTmeJ22i882FtTBEYM9.3eoBUf1Lw7id/4fSk3h1rWDPowQtGCW0u"
 ROLES = """
 shipper:
   indices:
-    - names: ["secured-*"]
+    - names: [{names}]
       privileges: [auto_configure, create_doc]
 """
+# Whose certificate it is, is who he is.
+MAPPING = 'shipper: ["CN=shipper,O=tallyman"]\n'
 
 
 def openssl(*args: object) -> None:
@@ -27,85 +29,139 @@ def openssl(*args: object) -> None:
 
 
 class Secured:
+    """In the order of `all`."""
+
+    all = ("password", "role", "certificate")
+
     def __init__(self, home: Path, version: str):
         self.home = home
         self.config = home / "config"
         self.server = SearchServer(home / "server", "elasticsearch", version)
         self.server.login("admin", PASSWORD, self.config / "ca.crt")
-        self.agent: Agent | None = None
+        self.events = auditlog.read([LOG])
+        self.agents: list[Agent] = []
+
+    # ---- certificates ----
+
+    def file(self, name: str) -> Path:
+        return self.config / name
+
+    def make_authority(self) -> None:
+        openssl(
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2),
+            *("-keyout", self.file("ca.key"), "-out", self.file("ca.crt")),
+            *("-subj", "/O=tallyman/CN=authority"),
+        )
+
+    def make_certificate(self, name: str) -> None:
+        request, extensions = self.file(f"{name}.csr"), self.file(f"{name}.ext")
+        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        openssl(
+            *("req", "-newkey", "rsa:2048", "-nodes", "-out", request),
+            *("-keyout", self.file(f"{name}.key"), "-subj", f"/O=tallyman/CN={name}"),
+        )
+        openssl(
+            *("x509", "-req", "-in", request, "-days", 2, "-extfile", extensions),
+            *("-CA", self.file("ca.crt"), "-CAkey", self.file("ca.key")),
+            *("-CAcreateserial", "-out", self.file(f"{name}.crt")),
+        )
+
+    # ---- the server ----
 
     def start(self) -> None:
         if not shutil.which("openssl"):
             raise Skipped("openssl is not installed")
         self.config.mkdir(parents=True)
-        key, crt = self.config / "http.key", self.config / "http.crt"
-        # It signs itself, so it is its own authority.
-        openssl(
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            2,
-            "-keyout",
-            key,
-            "-out",
-            crt,
-            "-subj",
-            "/O=tallyman/CN=node",
-            "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        )
-        (self.config / "ca.crt").write_bytes(crt.read_bytes())
-        (self.config / "roles.yml").write_text(ROLES)
-        (self.config / "users").write_text(f"admin:{HASH}\ntallyman:{HASH}\n")
-        (self.config / "users_roles").write_text("superuser:admin\nshipper:tallyman\n")
+        self.make_authority()
+        for name in ("node", "shipper"):
+            self.make_certificate(name)
+        self.file("roles.yml").write_text(ROLES.format(names='"secured-*"'))
+        self.file("users").write_text(f"admin:{HASH}\ntallyman:{HASH}\n")
+        self.file("users_roles").write_text("superuser:admin\nshipper:tallyman\n")
+        self.file("role_mapping.yml").write_text(MAPPING)
         ssl = "xpack.security.http.ssl"
+        settings = {
+            "xpack.security.enabled": "true",
+            f"{ssl}.enabled": "true",
+            f"{ssl}.key": "node.key",
+            f"{ssl}.certificate": "node.crt",
+            f"{ssl}.certificate_authorities": "ca.crt",
+            f"{ssl}.client_authentication": "optional",
+            "xpack.security.authc.realms.pki.p1.order": "1",
+            "xpack.security.authc.realms.file.f1.order": "2",
+            "xpack.license.self_generated.type": "trial",
+        }
+        options = [o for k, v in settings.items() for o in ("--set", f"{k}={v}")]
         self.server.start(
-            "--config",
-            self.config,
-            "--auth",
-            f"admin:{PASSWORD}",
-            "--set",
-            "xpack.security.enabled=true",
-            "--set",
-            f"{ssl}.enabled=true",
-            "--set",
-            f"{ssl}.key=http.key",
-            "--set",
-            f"{ssl}.certificate=http.crt",
+            "--config", self.config, "--auth", f"admin:{PASSWORD}", *options
         )
 
-    def agent_with(self, password: str) -> Agent:
-        self.agent = Agent(
-            self.home / "agent",
-            LOG,
-            {
-                "search": output(
-                    self.server,
-                    "secured",
-                    username="tallyman",
-                    password=password,
-                    tls={"ca_file": self.config / "ca.crt"},
-                )
+    def agent(self, name: str, index: str, **login: object) -> Agent:
+        tls = {"ca_file": self.file("ca.crt"), **login.pop("tls", {})}
+        search = output(self.server, index, tls=tls, **login)
+        agent = Agent(self.home / name, LOG, {"search": search})
+        self.agents.append(agent)
+        return agent
+
+    def balance(self, agent: Agent, index: str) -> str:
+        documents = self.server.documents(f"{index}-*")
+        return balance(self.events, documents, dead_letters(agent))
+
+    @staticmethod
+    def is_locked_out(agent: Agent, said: str) -> None:
+        """It says why, and gives nothing up."""
+        wait_until(f"tallyman says {said}", lambda: agent.said_ever(said))
+        counters = agent.counters()
+        require(counters["delivered"] == counters["dead"] == 0, f"counters: {counters}")
+
+    # ---- scenarios ----
+
+    def password(self) -> str:
+        """The wrong one waits; the right one is written into its file, and taken."""
+        secret = self.home / "secret"
+        secret.write_text("wrong-password\n")
+        agent = self.agent(
+            "password",
+            "secured",
+            username="tallyman",
+            password=f"${{file:{secret}}}",
+        ).start()
+        self.is_locked_out(agent, r"\b401\b")
+        secret.write_text(PASSWORD + "\n")
+        agent.wait_settled(len(self.events))
+        agent.stop()
+        return self.balance(agent, "secured")
+
+    def role(self) -> str:
+        """A role without the right to this index waits, until it has it."""
+        agent = self.agent(
+            "role", "other", username="tallyman", password=PASSWORD
+        ).start()
+        self.is_locked_out(agent, r"security_exception")
+        roles = self.server.home / "node1/config/roles.yml"
+        roles.write_text(ROLES.format(names='"secured-*", "other-*"'))
+        agent.wait_settled(len(self.events))
+        agent.stop()
+        return self.balance(agent, "other")
+
+    def certificate(self) -> str:
+        """No password: the client certificate says who it is. Without it, 401."""
+        nobody = self.agent("nobody", "secured").start()
+        self.is_locked_out(nobody, r"\b401\b")
+        nobody.stop()
+        agent = self.agent(
+            "certificate",
+            "secured",
+            tls={
+                "cert_file": self.file("shipper.crt"),
+                "key_file": self.file("shipper.key"),
             },
         )
-        return self.agent
-
-    def deliver(self) -> str:
-        events = auditlog.read([LOG])
-        locked_out = self.agent_with("wrong-password").start()
-        wait_until("tallyman says 401", lambda: locked_out.said(r"\b401\b"))
-        counters = locked_out.counters()
-        require(counters["delivered"] == counters["dead"] == 0, f"counters: {counters}")
-        locked_out.stop()
-        ship(self.agent_with(PASSWORD), len(events))
-        return balance(
-            events, self.server.documents("secured-*"), dead_letters(self.agent)
-        )
+        counters = ship(agent, len(self.events))
+        require(counters["duplicate"] == len(self.events), f"counters: {counters}")
+        return self.balance(agent, "secured")
 
     def close(self) -> None:
-        if self.agent:
-            self.agent.kill()
+        for agent in self.agents:
+            agent.kill()
         self.server.stop()
