@@ -61,6 +61,8 @@ struct event {
     /* From the key "level" to the end of the object: what identifies an event
      * however it reached us. The whole object where there is no such key. */
     struct span identity;
+    /* The id it was sent with before, as the output made it; else empty. */
+    struct span id;
     int64_t time_us; /* CLOCK_NO_TIME where it has none */
     uint32_t depth;  /* levels of objects and arrays: 1 for {} */
 };

@@ -104,6 +104,19 @@ static void add_id(struct action *a, const struct event *ev, char *out)
     *out++ = base64url[(hash[15] & 3) << 4 | hash[16] >> 4];
 }
 
+/* Whether it could be one of ours: it came from a file. */
+static bool is_id(struct span id)
+{
+    static const char all[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    for (size_t i = 0; i < id.len; i++) {
+        if (memchr(all, id.at[i], sizeof(all) - 1) == NULL)
+            return false;
+    }
+    return id.len == ACTION_ID_LEN;
+}
+
 void action_add(struct action *a, const struct event *ev, struct buf *out)
 {
     static const char tail[] = "\"}}\n";
@@ -116,7 +129,10 @@ void action_add(struct action *a, const struct event *ev, struct buf *out)
     }
     buf_room(out, a->head.len + ACTION_ID_LEN + sizeof(tail));
     buf_add(out, a->head.at, a->head.len);
-    add_id(a, ev, out->at + out->len);
+    if (is_id(ev->id))
+        memcpy(out->at + out->len, ev->id.at, ACTION_ID_LEN);
+    else
+        add_id(a, ev, out->at + out->len);
     out->len += ACTION_ID_LEN;
     buf_add(out, tail, sizeof(tail) - 1);
 }

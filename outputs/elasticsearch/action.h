@@ -27,7 +27,8 @@ void action_free(struct action *a);
 /* NULL, or what is wrong with such a pattern. */
 const char *action_check_index(const char *index);
 
-/* Adds the line with its newline; `ev->time_us` is set. */
+/* Adds the line with its newline; `ev->time_us` is set. An event that has an id
+ * keeps it. */
 void action_add(struct action *a, const struct event *ev, struct buf *out);
 /* The id within such a line. */
 struct span action_id(struct span line);

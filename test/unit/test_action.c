@@ -220,3 +220,25 @@ TEST(the_id_is_found_in_its_line)
     action_free(NULL);
     buf_free(&out);
 }
+
+TEST(an_event_that_has_an_id_keeps_it)
+{
+    static const char id[] = "019ab1ffd3ce-_AAAAAAAAAAAAAAAAAAAA";
+    struct action *a = action_new("x-%Y");
+    struct event ev = { .identity = SPAN("{}"), .time_us = 1000000 };
+
+    ev.id = SPAN(id);
+    action_add(a, &ev, &out);
+    EQ_SPAN(SPAN(id), action_id(span(out.at, out.len)));
+    HAS(out.at, "\"_index\":\"x-1970\"");
+    out.len = 0;
+    ev.id = SPAN("019ab1ffd3ce\"\"AAAAAAAAAAAAAAAAAAAA"); /* none of ours */
+    action_add(a, &ev, &out);
+    OK(memcmp(action_id(span(out.at, out.len)).at, "0000000003e8", 12) == 0);
+    out.len = 0;
+    ev.id = SPAN("019ab1ffd3ce");
+    action_add(a, &ev, &out);
+    OK(memcmp(action_id(span(out.at, out.len)).at, "0000000003e8", 12) == 0);
+    buf_free(&out);
+    action_free(a);
+}
