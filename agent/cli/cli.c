@@ -113,6 +113,36 @@ int cli_parse(int argc, char **argv, const struct cli_flag *flags,
     return rc;
 }
 
+int cli_set(const char *command, const char *flag, const struct opt *table,
+            const char *row, void *conf, const char *text)
+{
+    struct err e = { 0 };
+
+    if (text == NULL ||
+        opt_set(opt_find(table, span(row, strlen(row))), conf, text, &e) == 0)
+        return EXIT_OK;
+    return cli_misuse(command, "%s: '%s' %s", flag, text, e.text);
+}
+
+struct duration {
+    uint64_t ms;
+};
+
+static const struct opt duration_opts[] = {
+    OPT_DURATION(struct duration, ms, .help = ""),
+    OPT_END,
+};
+
+int cli_duration(const char *command, const char *flag, uint64_t *ms,
+                 const char *text)
+{
+    struct duration d = { *ms };
+    int rc = cli_set(command, flag, duration_opts, "ms", &d, text);
+
+    *ms = d.ms;
+    return rc;
+}
+
 int cli_find_level(const char *command, const char *name, unsigned *level)
 {
     if (name == NULL)

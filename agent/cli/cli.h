@@ -9,7 +9,11 @@
 #ifndef TALLYMAN_CLI_H
 #define TALLYMAN_CLI_H
 
+#include <stdint.h>
+
 #include "agent/base/bytes.h"
+
+struct opt;
 
 #define CLI_DEFAULT_CONF "/etc/tallyman/tallyman.yaml"
 
@@ -61,6 +65,13 @@ int cli_parse(int argc, char **argv, const struct cli_flag *flags,
  * it, and where help is. EXIT_USAGE. */
 int cli_misuse(const char *command, const char *format, ...) PRINTF(2, 3);
 
+/* `text` into the row of that name, as a configuration would have it; NULL: it
+ * stays as it is. EXIT_OK or EXIT_USAGE. */
+int cli_set(const char *command, const char *flag, const struct opt *table,
+            const char *row, void *conf, const char *text);
+/* The same for milliseconds. */
+int cli_duration(const char *command, const char *flag, uint64_t *ms,
+                 const char *text);
 /* The level of that name; NULL: `*level` stays. EXIT_OK or EXIT_USAGE. */
 int cli_find_level(const char *command, const char *name, unsigned *level);
 /* For commands that run lanes: memory and signals as in the agent. */

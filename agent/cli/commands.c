@@ -3,6 +3,7 @@
 #include "agent/cli/cli.h"
 
 extern const struct command command_check;
+extern const struct command command_replay;
 extern const struct command command_run;
 extern const struct command command_ship;
 
@@ -10,5 +11,6 @@ const struct command *const commands[] = {
     &command_run,
     &command_check,
     &command_ship,
+    &command_replay,
     NULL,
 };

@@ -132,13 +132,13 @@ static void add_bool(struct buf *out, const char *name, bool yes)
     buf_printf(out, ",\"%s\":%s", name, yes ? "true" : "false");
 }
 
-static void print_json(const struct ship_result *result, const char *dead,
-                       struct buf *out)
+static void print_json(const struct report *r, const struct ship_result *result,
+                       const char *dead, struct buf *out)
 {
     const struct ship_view *v = &result->view;
     const struct counters *c = &v->lane.count;
 
-    buf_add(out, "{", 1);
+    buf_printf(out, "{\"output\":\"%s\"", r->output);
     add_field(out, "events", settled(c));
     add_field(out, "delivered", c->delivered);
     add_field(out, "duplicate", c->duplicate);
@@ -170,11 +170,13 @@ static void add_count(struct buf *out, uint64_t n, const char *what)
     buf_printf(out, " %s", what);
 }
 
-static void print_summary(const struct ship_result *result, struct buf *out)
+static void print_summary(const struct report *r,
+                          const struct ship_result *result, struct buf *out)
 {
     const struct ship_view *v = &result->view;
     const struct counters *c = &v->lane.count;
 
+    buf_printf(out, "%s: ", r->output);
     add_count(out, settled(c), "events: ");
     add_count(out, c->delivered, "delivered, ");
     add_count(out, c->duplicate, "duplicate, ");
@@ -194,9 +196,9 @@ static int summarize(const struct report *r, const struct ship_result *result,
     int code = EXIT_OK;
 
     if (r->json)
-        print_json(result, dead, &out);
+        print_json(r, result, dead, &out);
     else
-        print_summary(result, &out);
+        print_summary(r, result, &out);
     fprintf(r->stdout_is_his ? stderr : stdout, "%.*s", (int)out.len, out.at);
     if (!r->stdout_is_his)
         code = cli_flush(r->command);

@@ -12,6 +12,7 @@
 
 struct report {
     const char *command;
+    const char *output; /* its name */
     bool quiet;         /* errors only */
     bool json;          /* the summary */
     bool stdout_is_his; /* of the output: the summary goes to stderr */

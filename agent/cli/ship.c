@@ -24,16 +24,6 @@ struct ship_args {
     bool json;
 };
 
-/* What is no option of a configuration, but typed like one. */
-struct ship_conf {
-    uint64_t give_up;
-};
-
-static const struct opt ship_opts[] = {
-    OPT_DURATION(struct ship_conf, give_up, .def = "0", .help = ""),
-    OPT_END,
-};
-
 static int parse_args(int argc, char **argv, struct ship_args *a)
 {
     const struct cli_flag flags[] = {
@@ -55,18 +45,6 @@ static int parse_args(int argc, char **argv, struct ship_args *a)
             return cli_misuse(NAME, "a FILE without a name");
     }
     return rc;
-}
-
-/* `text` into the row of that name, as a configuration would have it. */
-static int set(const char *flag, const struct opt *table, const char *row,
-               void *conf, const char *text)
-{
-    struct err e = { 0 };
-
-    if (text == NULL ||
-        opt_set(opt_find(table, span(row, strlen(row))), conf, text, &e) == 0)
-        return EXIT_OK;
-    return cli_misuse(NAME, "%s: '%s' %s", flag, text, e.text);
 }
 
 /* Where the places of all ships are; NULL: said on standard error. */
@@ -121,6 +99,7 @@ static int ship_files(const struct ship_args *a, const struct target *t,
 {
     struct report report = {
         .command = NAME,
+        .output = t->output->name,
         .quiet = a->quiet,
         .json = a->json,
         .stdout_is_his = strcmp(t->output->ops->name, "stdout") == 0,
@@ -157,15 +136,15 @@ static int ship_files(const struct ship_args *a, const struct target *t,
 static int ship_to(const struct ship_args *a, const struct target *t)
 {
     struct trail_conf trail = { 0 };
-    struct ship_conf conf = { 0 };
     unsigned level = LOG_WARN;
+    uint64_t give_up = 0;
     char *root = NULL;
     int rc;
 
     opt_defaults(trail_opts, &trail);
-    rc = set("--parser", trail_opts, "parser", &trail, a->parser);
+    rc = cli_set(NAME, "--parser", trail_opts, "parser", &trail, a->parser);
     if (rc == EXIT_OK)
-        rc = set("--give-up", ship_opts, "give_up", &conf, a->give_up);
+        rc = cli_duration(NAME, "--give-up", &give_up, a->give_up);
     if (rc == EXIT_OK)
         rc = cli_find_level(NAME, a->level, &level);
     if (rc == EXIT_OK)
@@ -175,7 +154,7 @@ static int ship_to(const struct ship_args *a, const struct target *t)
     if (rc == EXIT_OK) {
         log_set_level(level);
         cli_be_agent();
-        rc = ship_files(a, t, &trail, conf.give_up, root);
+        rc = ship_files(a, t, &trail, give_up, root);
     }
     free(root);
     opt_free(trail_opts, &trail);

@@ -91,6 +91,17 @@ int target_open(struct target *t, const char *command,
     return EXIT_USAGE;
 }
 
+int target_open_all(struct target *t, const char *command,
+                    const struct target_args *args)
+{
+    const char *path = args->conf != NULL ? args->conf : CLI_DEFAULT_CONF;
+
+    if (args->hosts != NULL || args->output != NULL)
+        return target_open(t, command, args, NULL);
+    *t = (struct target){ .conf = conf_read(path, stderr) };
+    return t->conf != NULL ? EXIT_OK : EXIT_CONFIG;
+}
+
 void target_close(struct target *t)
 {
     conf_free(t->conf);

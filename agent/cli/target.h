@@ -35,6 +35,10 @@ struct target {
  */
 int target_open(struct target *t, const char *command,
                 const struct target_args *args, const char *type);
+/* The same for commands that work on every output where none is named: `output`
+ * is NULL then. */
+int target_open_all(struct target *t, const char *command,
+                    const struct target_args *args);
 void target_close(struct target *t);
 
 #endif

@@ -315,12 +315,13 @@ static enum ship_end start(struct ship *s, struct err *e)
 
 static bool has_dead(const struct ship *s)
 {
+    const struct counters *c = &s->result->view.lane.count;
     int dir = s->env->dead >= 0 ? s->env->dead : s->resume.state.dir;
     char *name = xprintf("dead/%s.ndjson", s->env->output->name);
-    bool yes = dir >= 0 && faccessat(dir, name, F_OK, 0) == 0;
+    bool yes = s->result->went_on && faccessat(dir, name, F_OK, 0) == 0;
 
     free(name);
-    return yes;
+    return yes || c->refused + c->quarantined > 0;
 }
 
 static void finish(struct ship *s)

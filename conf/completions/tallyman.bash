@@ -7,21 +7,24 @@ _tallyman() {
     local command=${COMP_WORDS[1]} words='' files=no
 
     if ((COMP_CWORD == 1)); then
-        words='run check ship --help --version'
+        words='run check ship replay --help --version'
     elif [[ $before == -c || $before == --state ]]; then
         files=yes
     elif [[ $before == --log-level ]]; then
         words='error warn info debug'
     elif [[ $command == run ]]; then
         words='-c --log-level --help'
-    elif [[ $command == ship && $before == --parser ]]; then
+    elif [[ $before == --parser ]]; then
         words='audit json'
-    elif [[ $command == ship && $before =~ ^--(hosts|output|give-up)$ ]]; then
+    elif [[ $before =~ ^--(hosts|output|give-up)$ ]]; then
         words=''
     elif [[ $command == ship ]]; then
         words='-c --output --hosts --parser --state --give-up --quiet --json
             --log-level --help'
         files=yes
+    elif [[ $command == replay ]]; then
+        words='-c --output --dry-run --hosts --parser --state --give-up --quiet
+            --json --log-level --help'
     elif [[ $command == check ]]; then
         words='--options --help'
         files=yes

@@ -376,7 +376,7 @@ def test_lines_where_there_is_no_terminal(rig):
     rig.log.append(10)
     job = Job(rig, "ship", rig.log_path, *hosts(rig))
     out = job.wait()
-    assert out.startswith("10 events: 10 delivered, 0 duplicate, 0 dead; ")
+    assert out.startswith("search: 10 events: 10 delivered, 0 duplicate, 0 dead; ")
     assert out.count("\n") == 1 and out.endswith(" events/s\n")
     assert job.log() == ""
 
@@ -419,7 +419,7 @@ def test_a_bar_on_a_terminal(rig):
     assert len(bars) >= 2, text
     for bar in bars:
         assert len(bar) - 3 <= 59 and b"events/s" in bar, bar
-    assert b"\r\x1b[K1,000 events: 1,000 delivered" in text
+    assert b"\r\x1b[Ksearch: 1,000 events: 1,000 delivered" in text
     assert b"\x1b[3" not in text                # no colours
 
 
