@@ -34,6 +34,13 @@ void ask_close(struct ask *a)
     *a = (struct ask){ 0 };
 }
 
+/* An answer may come while the loop prepares to sleep: it must not then. */
+static void answered(struct ask *a)
+{
+    a->done = true;
+    uv_stop(&a->loop);
+}
+
 static void wait_for_it(struct ask *a)
 {
     while (!a->done)
@@ -46,19 +53,19 @@ static void on_answered(struct client_request *r,
     struct ask *a = (struct ask *)((char *)r - offsetof(struct ask, request));
 
     a->status = result->complete ? result->status : 0;
-    a->done = true;
+    answered(a);
     a->why[0] = '\0';
     if (a->status < 200 || a->status >= 300)
         client_why(r, result, a->why, sizeof(a->why));
 }
 
-unsigned ask(struct ask *a, enum http_method method, const char *path,
-             const struct span *json)
+unsigned ask_as(struct ask *a, enum http_method method, const char *path,
+                enum http_body kind, struct span body)
 {
     a->request.method = method;
     a->request.path = path;
-    a->request.kind = json != NULL ? HTTP_JSON : HTTP_NO_BODY;
-    a->request.body = json != NULL ? *json : SPAN("");
+    a->request.kind = kind;
+    a->request.body = body;
     a->request.done = on_answered;
     a->done = false;
     client_send(a->client, &a->request);
@@ -66,12 +73,20 @@ unsigned ask(struct ask *a, enum http_method method, const char *path,
     return a->status;
 }
 
+unsigned ask(struct ask *a, enum http_method method, const char *path,
+             const struct span *json)
+{
+    if (json == NULL)
+        return ask_as(a, method, path, HTTP_NO_BODY, SPAN(""));
+    return ask_as(a, method, path, HTTP_JSON, *json);
+}
+
 static void on_product(void *arg, const struct product *p, const char *why)
 {
     struct ask *a = arg;
 
     a->product = *p;
-    a->done = true;
+    answered(a);
     snprintf(a->why, sizeof(a->why), "%s", why != NULL ? why : "");
 }
 

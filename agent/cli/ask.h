@@ -30,6 +30,9 @@ void ask_close(struct ask *a);
  * well. `json` may be NULL: no body. */
 unsigned ask(struct ask *a, enum http_method method, const char *path,
              const struct span *json);
+/* The same with a body of another kind. */
+unsigned ask_as(struct ask *a, enum http_method method, const char *path,
+                enum http_body kind, struct span body);
 /* Fills a->product. 0, or ERR_IO with a->why set. */
 int ask_product(struct ask *a) MUST_CHECK;
 

@@ -5,6 +5,7 @@
 extern const struct command command_check;
 extern const struct command command_replay;
 extern const struct command command_run;
+extern const struct command command_setup;
 extern const struct command command_ship;
 
 const struct command *const commands[] = {
@@ -12,5 +13,6 @@ const struct command *const commands[] = {
     &command_check,
     &command_ship,
     &command_replay,
+    &command_setup,
     NULL,
 };

@@ -216,7 +216,14 @@ static void make_headers(struct slot *s, const struct http_request *r)
     const struct credentials_request q = { method_of(r), r->url, r->body,
                                            clock_wall_us() };
 
-    if (r->kind == HTTP_JSON)
+    if (r->kind == HTTP_CONSOLE_JSON || r->kind == HTTP_CONSOLE_FORM) {
+        add_header(list, "kbn-xsrf: tallyman"); /* else it answers 400 */
+        add_header(list, "osd-xsrf: tallyman");
+    }
+    if (r->kind == HTTP_CONSOLE_FORM)
+        add_header(list, "Content-Type: multipart/form-data; "
+                         "boundary=" HTTP_BOUNDARY);
+    if (r->kind == HTTP_JSON || r->kind == HTTP_CONSOLE_JSON)
         add_header(list, "Content-Type: application/json");
     if (r->kind == HTTP_NDJSON || r->kind == HTTP_NDJSON_GZIP)
         add_header(list, "Content-Type: application/x-ndjson");

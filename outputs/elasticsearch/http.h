@@ -29,9 +29,12 @@ enum http_body {
     HTTP_JSON,
     HTTP_NDJSON,
     HTTP_NDJSON_GZIP,
+    HTTP_CONSOLE_JSON, /* to Kibana or OpenSearch Dashboards */
+    HTTP_CONSOLE_FORM, /* multipart, between HTTP_BOUNDARY */
     HTTP_NBODIES
 };
 
+#define HTTP_BOUNDARY    "tallyman-7f4c1d5b9e2a"
 #define HTTP_PRODUCT_MAX 64
 
 struct http_result {

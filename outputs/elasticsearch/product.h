@@ -24,7 +24,8 @@ enum product_can {
     CAN_FLATTENED = 1 << 2,           /* field type, with ignore_above */
     CAN_FLAT_OBJECT = 1 << 3,         /* field type, without ignore_above */
     CAN_ILM = 1 << 4,                 /* by default; a plugin may be missing */
-    CAN_ISM = 1 << 5
+    CAN_ISM = 1 << 5,
+    CAN_ILM_META = 1 << 6 /* a policy may have `_meta` */
 };
 
 struct product {
