@@ -216,6 +216,10 @@ static void ask_console(struct setup *s, const struct buf *objects)
     struct ask a;
 
     settings.hosts = (struct opt_list){ &url, 1 };
+    /* These are of the cluster's own servers. */
+    settings.unix_socket = NULL;
+    settings.tls.ca_fingerprint = NULL;
+    settings.tls.server_name = NULL;
     if (ask_open(&a, &settings, &e) != 0) {
         setup_step(s, title, name, SETUP_FAILED, "%s", e.text);
     } else {

@@ -63,15 +63,27 @@ static bool is_ok(unsigned status)
 
 /* ---- one object ---- */
 
-static void fail(struct setup *s, const struct wanted *w)
+/* `needed`: what it takes to be allowed. */
+static void tell_error(struct setup *s, const char *title, const char *name,
+                       const char *needed)
 {
-    const char *needed = is_elasticsearch(s) ? privileges[w->kind].elasticsearch
-                                             : privileges[w->kind].opensearch;
     bool forbidden = s->ask.status == 403;
 
-    setup_step(s, w->title, w->name, SETUP_FAILED, "%s%s%s%s", s->ask.why,
+    setup_step(s, title, name, SETUP_FAILED, "%s%s%s%s", s->ask.why,
                forbidden ? " (it takes the " : "", forbidden ? needed : "",
                forbidden ? ")" : "");
+}
+
+static void fail(struct setup *s, const struct wanted *w)
+{
+    if (s->ask.status == 400 && says(&s->ask, "unknown field [data_stream]")) {
+        setup_step(s, w->title, w->name, SETUP_FAILED,
+                   "this server has no data streams: use an index");
+        return;
+    }
+    tell_error(s, w->title, w->name,
+               is_elasticsearch(s) ? privileges[w->kind].elasticsearch
+                                   : privileges[w->kind].opensearch);
 }
 
 static void lacking(struct setup *s, const struct wanted *w)
@@ -238,16 +250,6 @@ static void object(struct setup *s, enum wanted_what what,
 
 /* ---- what events are written to ---- */
 
-static void stream_failed(struct setup *s, const char *title,
-                          const char *privilege)
-{
-    bool forbidden = s->ask.status == 403;
-
-    setup_step(s, title, s->place.name, SETUP_FAILED, "%s%s%s%s", s->ask.why,
-               forbidden ? " (it takes the " : "", forbidden ? privilege : "",
-               forbidden ? ")" : "");
-}
-
 static char *path_of(const char *before, const char *name, const char *after)
 {
     struct buf b = { 0 };
@@ -276,10 +278,10 @@ static void data_stream(struct setup *s)
              (s->dry_run || is_ok(ask(&s->ask, HTTP_PUT, path, NULL))))
         setup_step(s, title, name, SETUP_CREATED, "%s", "");
     else
-        stream_failed(s, title,
-                      is_elasticsearch(s)
-                          ? "index privilege create_index"
-                          : "permission indices:admin/data_stream/create");
+        tell_error(s, title, name,
+                   is_elasticsearch(s)
+                       ? "index privilege create_index"
+                       : "permission indices:admin/data_stream/create");
     free(path);
 }
 
@@ -315,9 +317,9 @@ static void alias(struct setup *s)
     else if (s->ask.status == 404 && (s->dry_run || make_alias(s)))
         setup_step(s, title, name, SETUP_CREATED, "%s", "");
     else
-        stream_failed(s, title,
-                      is_elasticsearch(s) ? "index privilege manage"
-                                          : "action group manage");
+        tell_error(s, title, name,
+                   is_elasticsearch(s) ? "index privilege manage"
+                                       : "action group manage");
     free(path);
     free(index);
 }

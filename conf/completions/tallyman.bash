@@ -7,8 +7,8 @@ _tallyman() {
     local command=${COMP_WORDS[1]} words='' files=no
 
     if ((COMP_CWORD == 1)); then
-        words='run check ship replay --help --version'
-    elif [[ $before == -c || $before == --state ]]; then
+        words='run check ship replay setup --help --version'
+    elif [[ $before == -c || $before == --state || $before == --dashboards ]]; then
         files=yes
     elif [[ $before == --log-level ]]; then
         words='error warn info debug'
@@ -16,7 +16,7 @@ _tallyman() {
         words='-c --log-level --help'
     elif [[ $before == --parser ]]; then
         words='audit json'
-    elif [[ $before =~ ^--(hosts|output|give-up)$ ]]; then
+    elif [[ $before =~ ^--(hosts|output|give-up|retention)$ ]]; then
         words=''
     elif [[ $command == ship ]]; then
         words='-c --output --hosts --parser --state --give-up --quiet --json
@@ -25,6 +25,9 @@ _tallyman() {
     elif [[ $command == replay ]]; then
         words='-c --output --dry-run --hosts --parser --state --give-up --quiet
             --json --log-level --help'
+    elif [[ $command == setup ]]; then
+        words='-c --output --hosts --retention --dashboards --dry-run --force
+            --json --help'
     elif [[ $command == check ]]; then
         words='--options --help'
         files=yes

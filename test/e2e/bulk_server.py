@@ -35,8 +35,10 @@ from http.server import BaseHTTPRequestHandler
 from typing import Callable
 from urllib.parse import parse_qs, urlsplit
 
+import admin_api
 import faults
 import questions
+from admin_api import Admin
 from faults import Chaos, Item, Whole
 
 MIB = 1024 * 1024
@@ -129,6 +131,7 @@ class BulkServer:
         self.tls = tls
         self.with_type = False                  # as Elasticsearch 7, OpenSearch 1
         self.poison: Callable[[Offered], bool] | None = None
+        self.admin: Admin | None = None         # for `tallyman setup`
         self.item_fault: Callable[[Offered], Item | None] | None = None
         self.whole_fault: Callable[[int], Whole | None] | None = None
         self.chaos: Chaos | None = None
@@ -565,7 +568,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- methods -------------------------------------------------------------
 
+    def ask_admin(self) -> bool:
+        """Whether it was for the part that `tallyman setup` asks."""
+        url, admin = urlsplit(self.path), self.bulk.admin
+        if admin is None or not admin_api.is_admin(url.path):
+            return False
+        with self.bulk.lock:
+            self.bulk.other_requests.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not self.bulk.authorized(self.headers.get("Authorization")):
+            self.answer_unauthorized()
+            return True
+        try:
+            status, value = admin.answer(self.command, url.path, parse_qs(url.query),
+                                         self.headers, body)
+        except admin_api.Refused as e:
+            self.answer_error(*e.args)
+            return True
+        if isinstance(value, str):
+            self.answer(status, value.encode(), "application/ndjson")
+        else:
+            self.answer_json(status, value)
+        return True
+
     def do_GET(self) -> None:
+        if self.ask_admin():
+            return
         with self.bulk.lock:
             self.bulk.other_requests.append(f"{self.command} {self.path}")
         self.discard_body()
@@ -582,6 +610,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_PUT(self) -> None:
+        if self.ask_admin():
+            return
         self.bulk.violate(f"unexpected {self.command} {self.path}")
         self.discard_body()
         self.answer_error(405, "illegal_argument_exception", "no handler")
@@ -613,6 +643,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def post(self) -> None:
         bulk = self.bulk
+        if self.ask_admin():
+            return
         if questions.is_question(urlsplit(self.path).path):
             return self.question()
         if urlsplit(self.path).path != "/_bulk":

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agent import PROGRAM, TOP, Agent
+from agent import PROGRAM, TOP, Agent, as_yaml
 from scenarios import LOG, dead_letters, ship
 from server import SearchServer
 from waiting import require
@@ -38,8 +38,8 @@ def rows(panel, answer: dict) -> int:
 class SetUp:
     """In the order of `all`: each goes on from what the one before left."""
 
-    all = ("dry_run", "installed", "unchanged", "changed", "forced", "streamed",
-           "panels")
+    all = ("dry_run", "installed", "unchanged", "changed", "forced", "clashing",
+           "streamed", "panels")
 
     def __init__(self, home: Path, server: SearchServer):
         self.home, self.server = home, server
@@ -125,20 +125,34 @@ class SetUp:
                 "it is still there")
         return "updated"
 
+    def config(self, **target: str) -> Path:
+        path = self.home / "setup.yaml"
+        self.home.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_yaml({
+            "state_dir": self.home / "none",
+            "trails": {"audit": {"path": LOG}},
+            "outputs": {"search": {"type": "elasticsearch",
+                                   "hosts": [self.server.url], **target}}}))
+        return path
+
+    def clashing(self) -> str:
+        """Another template for the same indices: the server says which."""
+        self.server.ask("PUT", "/_index_template/somebodys", {
+            "index_patterns": ["clash-*"], "priority": 250})
+        steps = self.run("-c", self.config(index="clash-%Y"), code=1)
+        step = steps["tallyman-clash"]
+        require(step["outcome"] == "failed" and "somebodys" in step["why"]
+                and "same priority" in step["why"], f"{step}")
+        return "failed, with the other's name"
+
     def streamed(self) -> str:
         """The same for a data stream, where there are any."""
         name = "logs-kubernetes.audit-setup"
-        config = self.home / "stream.yaml"
-        self.home.mkdir(parents=True, exist_ok=True)
-        config.write_text(
-            f"state_dir: {self.home}/none\n"
-            f"trails: {{audit: {{path: {LOG}}}}}\n"
-            f"outputs:\n  search: {{type: elasticsearch, "
-            f"hosts: [\"{self.server.url}\"], data_stream: {name}}}\n")
+        config = self.config(data_stream=name)
         if self.server.name.startswith("elasticsearch-7"):
             steps = self.run("-c", config, code=1)
             why = steps[f"tallyman-{name}"]["why"]
-            require("[data_stream]" in why, why)
+            require("no data streams" in why, why)
             return "this server has none, and says so"
         steps = self.run("-c", config)
         made = steps[name]["outcome"]
