@@ -56,6 +56,7 @@ static void tell_drained(struct lane *l)
 static void on_idle(uv_idle_t *idle)
 {
     struct lane *l = idle->data;
+    uint64_t sent = l->count.requests;
     bool more = false;
 
     if (l->closing) { /* what comes now comes again */
@@ -65,7 +66,7 @@ static void on_idle(uv_idle_t *idle)
     lane_settle_front(l);
     lane_dispatch(l);
     if (l->reading && !l->gone && !lane_expects_nothing(l))
-        more = lane_load(l);
+        more = l->count.requests > sent || lane_load(l);
     if (!more)
         uv_idle_stop(&l->idle);
     tell_ended(l);

@@ -45,6 +45,7 @@ struct lane {
     struct shipment *first;
     struct shipment *last;
     struct shipment *filling;
+    uint64_t room;          /* bytes that the filling one may come to */
     struct shipment *spare; /* settled, to be used again; without bytes */
     struct batch_buffers buffers;
     struct output *output;
@@ -90,8 +91,8 @@ bool lane_is_at_end(const struct lane *l);
 void lane_print_dead(const struct lane *l, struct dead_letter *d,
                      struct buf *out);
 
-/* load.c: reads as much as there is room for, within a budget. Returns whether
- * there is more to do at once. */
+/* load.c: reads as much as there is room for, within a budget, or until a request
+ * is made: that goes out first. Returns whether there is more to do at once. */
 bool lane_load(struct lane *l);
 /* It was at the end, and will be woken when there may be more. */
 bool lane_expects_nothing(const struct lane *l);

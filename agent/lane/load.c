@@ -59,21 +59,30 @@ static bool any_ready(const struct lane *l)
 /*
  * An empty shipment, or NULL: there is no room. One that waits to be sent is
  * enough: to read further ahead would only cost memory.
+ *
+ * Where events are large a shipment ends well before its share does. So it may
+ * come to a bit more than that, or less, as the others leave room: together they
+ * use all of the memory.
  */
 static struct shipment *get_shipment(struct lane *l)
 {
     const struct lane_conf *conf = l->env.conf;
     struct shipment *s = l->spare;
 
-    if (any_ready(l) ||
-        (l->first != NULL && memory_held(l) + share(l) > conf->memory))
+    uint64_t held = memory_held(l), most = share(l);
+
+    if (any_ready(l) || (l->first != NULL && held + most / 2 > conf->memory))
         return NULL;
     if (s != NULL)
         l->spare = s->next;
     else
         s = shipment_new(l);
+    most = most + most / 8 < conf->batch_bytes ? most + most / 8 : most;
+    if (l->first != NULL && most > conf->memory - held)
+        most = conf->memory - held;
+    l->room = most;
     batch_take_bytes(&s->batch, &l->buffers);
-    buf_reserve(&s->batch.bytes, share(l));
+    buf_reserve(&s->batch.bytes, most);
     shipment_enter(s, SHIPMENT_FILLING);
     return s;
 }
@@ -110,11 +119,13 @@ static bool grow(struct lane *l)
     const struct lane_conf *conf = l->env.conf;
     struct buf *bytes = &l->filling->batch.bytes;
     uint64_t others = (l->in_flight - l->pressure.under_way) * share(l);
+    uint64_t held = memory_held(l) - shipment_memory(l->filling);
 
-    if (bytes->cap >= conf->batch_bytes ||
-        memory_held(l) - bytes->cap + conf->batch_bytes + others > conf->memory)
+    if (l->room >= conf->batch_bytes ||
+        held + conf->batch_bytes + others > conf->memory)
         return false;
-    buf_reserve(bytes, conf->batch_bytes);
+    l->room = conf->batch_bytes;
+    buf_reserve(bytes, l->room);
     return true;
 }
 
@@ -130,7 +141,7 @@ static bool fits(struct lane *l, uint64_t len)
     if (s->file != l->cursor.file || want > largest(l) ||
         s->batch.n + s->quarantined >= conf->batch_events)
         return false;
-    return want <= s->batch.bytes.cap || grow(l);
+    return want <= l->room || grow(l);
 }
 
 /* A place for the line at hand, or false: there is none now. */
@@ -409,10 +420,10 @@ static void note_file(struct lane *l)
 
 bool lane_load(struct lane *l)
 {
-    uint64_t stop = l->cursor.work_bytes + BUDGET;
+    uint64_t stop = l->cursor.work_bytes + BUDGET, sent = l->count.requests;
 
     cursor_wake(&l->cursor);
-    while (l->cursor.work_bytes < stop) {
+    while (l->cursor.work_bytes < stop && l->count.requests == sent) {
         if (!l->has_line) {
             l->line_what = cursor_next(&l->cursor, &l->line);
             note_file(l);

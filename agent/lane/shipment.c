@@ -62,7 +62,7 @@ bool shipment_is_empty(const struct shipment *s)
 
 size_t shipment_memory(const struct shipment *s)
 {
-    return batch_memory(&s->batch) + s->dead.cap;
+    return batch_memory(&s->batch) + s->dead.len;
 }
 
 uint64_t shipment_open_events(const struct shipment *s)
