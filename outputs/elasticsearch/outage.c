@@ -26,7 +26,7 @@ static const struct {
       NULL,
       { "timeout", "is the cluster overloaded, or timeout too short?" } },
     { CURLE_PEER_FAILED_VERIFICATION,
-      "does not match",
+      "target host name",
       { "certificate", "its certificate is for other names: use one of them in "
                        "hosts, or as tls.server_name" } },
     { CURLE_PEER_FAILED_VERIFICATION,

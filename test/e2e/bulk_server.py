@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import base64
 import collections
+import gzip
 import json
 import random
 import re
@@ -32,10 +33,12 @@ import time
 import zlib
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import admin_api
+import aws
 import faults
 import questions
 from admin_api import Admin
@@ -51,7 +54,8 @@ PAGE = (
     b"<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n"
     b"</body>\r\n</html>\r\n"
 )
-PHRASES = {200: "OK", 301: "Moved Permanently", 400: "Bad Request",
+PHRASES = {200: "OK", 301: "Moved Permanently", 302: "Found",
+           307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request",
            401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            405: "Method Not Allowed", 406: "Not Acceptable",
            408: "Request Timeout", 413: "Request Entity Too Large",
@@ -104,6 +108,7 @@ class Request:
     at: float = 0.0
     abreast: int = 0        # requests without an answer when it came, with it
     over: bool = False      # its answer is on the way, or will never come
+    target: str = ""        # path and query, as they came
 
 
 class Reset(Exception):
@@ -119,6 +124,10 @@ class BulkServer:
         basic: tuple[str, str] | None = None,
         api_key: str | None = None,
         tls: ssl.SSLContext | None = None,
+        bearer: str | None = None,
+        sigv4: aws.Keys | None = None,
+        host: str = "127.0.0.1",
+        unix: Path | None = None,
     ) -> None:
         assert flavour in ("elasticsearch", "opensearch")
         self.port = port
@@ -128,7 +137,12 @@ class BulkServer:
         self.close_on_413 = False               # ES 9: close while it writes
         self.basic = basic
         self.api_key = api_key
+        self.bearer = bearer
+        self.sigv4 = sigv4
         self.tls = tls
+        self.host = host
+        self.unix = unix                        # a socket's path, instead of a port
+        self.nodes: dict | None = None          # what GET /_nodes/http answers
         self.with_type = False                  # as Elasticsearch 7, OpenSearch 1
         self.poison: Callable[[Offered], bool] | None = None
         self.admin: Admin | None = None         # for `tallyman setup`
@@ -160,13 +174,13 @@ class BulkServer:
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     def start(self) -> "BulkServer":
         """Listens, on the same port as before when it was stopped."""
         self._released.clear()
         self._http = _Listener(self)
-        self.port = self._http.server_address[1]
+        self.port = 9200 if self.unix else self._http.server_address[1]
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(0.02,), daemon=True
         )
@@ -306,12 +320,24 @@ class BulkServer:
             ok = header == "Basic " + want
         elif self.api_key:
             ok = header == "ApiKey " + self.api_key
+        elif self.bearer:
+            ok = header == "Bearer " + self.bearer
         else:
             ok = True
         if not ok:
             with self.lock:
                 self.auth_failures += 1
         return ok
+
+    def unsigned(self, h: "_Handler", body: bytes) -> str | None:
+        """Why a request is not signed as it must be."""
+        if self.sigv4 is None:
+            return None
+        why = self.sigv4.complaint(h.command, h.path, h.headers, body)
+        if why:
+            with self.lock:
+                self.auth_failures += 1
+        return why
 
     def take(self, offered: list[Offered]) -> list[dict]:
         """Stores or refuses each item; returns the answer's items."""
@@ -470,6 +496,19 @@ def filter_path(value, patterns: list[list[str]]):
     return out or None
 
 
+def hang_up(s: socket.socket) -> None:
+    """Closes in order what could not be understood: all of it is read first, else
+    the kernel would reset."""
+    try:
+        s.shutdown(socket.SHUT_WR)
+        s.settimeout(10)
+        while s.recv(65536):
+            pass
+    except OSError:
+        pass
+    s.close()
+
+
 def _reset(s: socket.socket) -> None:
     """Closes with a reset instead of an orderly end."""
     try:
@@ -479,14 +518,14 @@ def _reset(s: socket.socket) -> None:
         pass
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """Not of the range from which the kernel takes a client's port: while the
     server is down, a client that tries long enough could connect to itself."""
     for port in random.sample(range(20000, 32000), 1000):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                s.bind(("127.0.0.1", port))
+                s.bind((host, port))
                 return port
             except OSError:
                 continue
@@ -502,16 +541,23 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.bulk = bulk
         self.stopping = threading.Event()
         self.handlers: set[threading.Thread] = set()
-        super().__init__(("127.0.0.1", bulk.port or free_port()), _Handler)
+        address = (bulk.host, bulk.port or free_port(bulk.host))
+        if bulk.unix:
+            self.address_family = socket.AF_UNIX
+            address = str(bulk.unix)
+            bulk.unix.unlink(missing_ok=True)
+        super().__init__(address, _Handler)
 
     def process_request_thread(self, request, client_address) -> None:
         self.handlers.add(threading.current_thread())
         # Here and not in get_request(): a handshake must not hold up the others.
         if self.bulk.tls:
+            request = self.bulk.tls.wrap_socket(
+                request, server_side=True, do_handshake_on_connect=False)
             try:
-                request = self.bulk.tls.wrap_socket(request, server_side=True)
+                request.do_handshake()
             except OSError:
-                return request.close()
+                return hang_up(socket.socket(fileno=request.detach()))
         super().process_request_thread(request, client_address)
         self.handlers.discard(threading.current_thread())
 
@@ -535,7 +581,10 @@ class _Listener(socketserver.ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
-    disable_nagle_algorithm = True
+
+    @property
+    def disable_nagle_algorithm(self) -> bool:
+        return self.bulk.unix is None
 
     @property
     def bulk(self) -> BulkServer:
@@ -599,7 +648,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.discard_body()
         if not self.bulk.authorized(self.headers.get("Authorization")):
             return self.answer_unauthorized()
-        if urlsplit(self.path).path != "/":
+        if why := self.bulk.unsigned(self, b""):
+            return self.answer_unsigned(why)
+        path = urlsplit(self.path).path
+        if path == "/_nodes/http" and self.bulk.nodes is not None:
+            return self.answer_json(200, {"nodes": self.bulk.nodes})
+        if path != "/":
             return self.answer_error(404, "resource_not_found_exception", self.path)
         version = {"number": "8.19.21", "build_flavor": "default"}
         if self.bulk.flavour == "opensearch":
@@ -655,7 +709,8 @@ class _Handler(BaseHTTPRequestHandler):
         with bulk.lock:
             bulk.unanswered += 1
             request = Request(len(bulk.requests), 0, 0, length, False,
-                              at=time.monotonic(), abreast=bulk.unanswered)
+                              at=time.monotonic(), abreast=bulk.unanswered,
+                              target=self.path)
             bulk.requests.append(request)
         self.request_record = request
         # Who may not come in uses up nothing of the plan.
@@ -674,6 +729,8 @@ class _Handler(BaseHTTPRequestHandler):
         if len(raw) < length:
             self.close_connection = True    # the client went away
             return
+        if why := bulk.unsigned(self, raw):
+            return self.answer_unsigned(why)
         self.bulk_request(request, raw, fault)
 
     def question(self) -> None:
@@ -688,6 +745,8 @@ class _Handler(BaseHTTPRequestHandler):
                          f"{self.headers.get('Content-Type')!r}")
         if not bulk.authorized(self.headers.get("Authorization")):
             return self.answer_unauthorized()
+        if why := bulk.unsigned(self, body):
+            return self.answer_unsigned(why)
         fault = bulk.question_fault(path) if bulk.question_fault else None
         if fault and fault.kind == "lost":
             self.close_connection = True
@@ -838,6 +897,9 @@ class _Handler(BaseHTTPRequestHandler):
             if kind == "cut":
                 raise Reset
             return
+        if kind == "packed":
+            return self.answer(200, gzip.compress(text), "application/json",
+                               extra={"Content-Encoding": "gzip"})
         self.answer(200, text, "application/json")
 
     def answer_status(self, fault: Whole) -> None:
@@ -848,9 +910,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(code, PAGE, "text/html")
         if code == 413:
             return self.answer(413, b"", None)
-        if code == 301:
-            return self.answer(301, b"moved", "text/plain",
+        if code // 100 == 3:
+            return self.answer(code, b"moved", "text/plain",
                                extra={"Location": fault.location})
+        if code == 406:
+            return self.answer_json(406, {
+                "error": "Content-Type header [text/plain] is not supported",
+                "status": 406})
+        if fault.type:
+            return self.answer_error(code, fault.type, fault.reason)
         types = {403: "security_exception", 404: "index_not_found_exception",
                  429: faults.QUEUE_FULL.type, 503: "cluster_block_exception"}
         reasons = {429: "rejected execution of coordinating operation [...]",
@@ -870,6 +938,11 @@ class _Handler(BaseHTTPRequestHandler):
             401, "security_exception", "unable to authenticate user [x] for REST "
             "request [/_bulk]",
             {"WWW-Authenticate": 'Basic realm="security" charset="UTF-8"'})
+
+    def answer_unsigned(self, why: str) -> None:
+        """As the gateway before an AWS domain does."""
+        self.answer_json(403, {"message": f"The request signature we calculated does "
+                               f"not match the signature you provided. ({why})"})
 
     def answer_error(self, code: int, type_: str, reason: str, extra=None) -> None:
         cause = {"type": type_, "reason": reason}

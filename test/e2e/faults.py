@@ -84,6 +84,7 @@ class Whole:
 
     kind:
       status      answered with `status`; nothing is looked at, nothing stored
+      packed      stored; the answer is gzip, though nobody asked for that
       short       stored; the answer leaves out all but the first `keep` items
       garbage     stored; 200 with something that is not JSON
       html        200 with a proxy's page; not stored
@@ -103,8 +104,10 @@ class Whole:
     status: int = 200
     keep: int = 0
     seconds: float = 0.0
-    retry_after: int | None = None
+    retry_after: int | str | None = None
     location: str | None = None
+    type: str = ""          # of the error, where it is not the usual one
+    reason: str = ""
 
 
 def status(code: int, **kw) -> Whole:
@@ -122,6 +125,11 @@ BAD_GATEWAY = status(502)           # an HTML page, as proxies send it
 UNAVAILABLE = status(503)
 GATEWAY_TIMEOUT = status(504)
 MOVED = status(301, location="https://elsewhere.invalid/_bulk")
+WRONG_TYPE = status(406)            # its error is a string
+READ_ONLY = status(
+    403, type="cluster_block_exception",
+    reason="blocked by: [FORBIDDEN/13/cluster read-only / allow delete (api)];")
+PACKED = Whole("packed")
 HTML_200 = Whole("html")
 LIAR = Whole("liar")
 SHORT = Whole("short")
@@ -148,6 +156,8 @@ PASSING: dict[str, Whole] = {
     "whole_503": UNAVAILABLE,
     "whole_504_html": GATEWAY_TIMEOUT,
     "whole_301": MOVED,
+    "whole_406": WRONG_TYPE,
+    "whole_403_read_only": READ_ONLY,
     "html_with_200": HTML_200,
     "whole_500_with_items": LIAR,
     "no_items": SHORT,

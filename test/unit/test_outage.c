@@ -25,7 +25,12 @@ TEST(what_cannot_be_reached_comes_with_advice)
           "SSL certificate problem: certificate has expired", "certificate",
           "renew" },
         { CURLE_PEER_FAILED_VERIFICATION,
-          "SSL: certificate subject name 'x' does not match target host name",
+          "SSL: certificate subject name 'x' does not match target host name "
+          "'y'",
+          "certificate", "server_name" },
+        { CURLE_PEER_FAILED_VERIFICATION,
+          "SSL: no alternative certificate subject name matches target host "
+          "name '127.0.0.1'",
           "certificate", "server_name" },
         { CURLE_SSL_CONNECT_ERROR,
           "error:0A00010B:SSL routines::wrong version number", "TLS",
