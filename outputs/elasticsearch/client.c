@@ -144,6 +144,11 @@ static void print_error(struct span answer, char *out, size_t size)
     answer_free(a);
 }
 
+void client_hide(const struct client *c, char *text)
+{
+    http_hide(c->http, text);
+}
+
 void client_why(const struct client_request *r,
                 const struct http_result *result, char *out, size_t size)
 {
@@ -157,6 +162,7 @@ void client_why(const struct client_request *r,
         print_error(span(r->answer.at, r->answer.len), error, sizeof(error));
     snprintf(out, size, "%s answered %u%s%s", client_host(r), result->status,
              error[0] != '\0' ? " " : "", error);
+    client_hide(r->client, out);
 }
 
 /* ---- who is it? ---- */

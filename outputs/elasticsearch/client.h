@@ -55,6 +55,9 @@ void client_send(struct client *c, struct client_request *r);
 void client_request_free(struct client_request *r);
 /* The host it went to, for people; in `done`. */
 const char *client_host(const struct client_request *r);
+/* Makes a text that holds part of an answer fit to be shown: no secret is left
+ * in it. */
+void client_hide(const struct client *c, char *text);
 /* What went wrong, for people: what curl says, or status, type and reason of
  * the server's error, or how the answer began. Any status. */
 void client_why(const struct client_request *r,

@@ -157,19 +157,38 @@ static void add_line(const struct sink *out, const char *name,
     free(line);
 }
 
+/* Base64 of "username:password", to be wiped; NULL where there is none. */
+static char *basic_of(const struct credentials *c)
+{
+    const char *username = credentials_get(c, CREDENTIAL_USERNAME);
+    const char *password = credentials_get(c, CREDENTIAL_PASSWORD);
+    char *pair, *code;
+    size_t len;
+
+    if (username == NULL || password == NULL)
+        return NULL;
+    pair = xprintf("%s:%s", username, password);
+    len = strlen(pair);
+    code = xmalloc((len + 2) / 3 * 4 + 1);
+    EVP_EncodeBlock((unsigned char *)code, (unsigned char *)pair, (int)len);
+    explicit_bzero(pair, len);
+    free(pair);
+    return code;
+}
+
+static void free_text(char *text)
+{
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 static void add_basic(const struct credentials *c, const struct sink *out)
 {
-    char *pair = xprintf("%s:%s", credentials_get(c, CREDENTIAL_USERNAME),
-                         credentials_get(c, CREDENTIAL_PASSWORD));
-    size_t len = strlen(pair), size = (len + 2) / 3 * 4 + 1;
-    char *code = xmalloc(size);
+    char *code = basic_of(c);
 
-    EVP_EncodeBlock((unsigned char *)code, (unsigned char *)pair, (int)len);
     add_line(out, "Authorization: Basic ", code);
-    explicit_bzero(pair, len);
-    explicit_bzero(code, size);
-    free(pair);
-    free(code);
+    free_text(code);
 }
 
 /* Host, path and query of a URL as they are sent. */
@@ -243,4 +262,30 @@ void credentials_headers(const struct credentials *c,
         add_line(&out, "Authorization: ApiKey ", key);
     else if (token != NULL)
         add_line(&out, "Authorization: Bearer ", token);
+}
+
+/* Shorter ones are words that stand anywhere. */
+#define HIDDEN_MIN 6
+
+static void hide(char *text, const char *secret)
+{
+    size_t n = secret != NULL ? strlen(secret) : 0;
+
+    if (n < HIDDEN_MIN)
+        return;
+    while ((text = strstr(text, secret)) != NULL)
+        memset(text, '*', n);
+}
+
+void credentials_hide(const struct credentials *c, char *text)
+{
+    char *basic = basic_of(c);
+
+    hide(text, basic);
+    for (int i = 0; i < NCREDENTIALS; i++) {
+        if (i != CREDENTIAL_USERNAME && i != CREDENTIAL_PROXY_USERNAME &&
+            i != CREDENTIAL_AWS_ID)
+            hide(text, c->secrets[i].value);
+    }
+    free_text(basic);
 }

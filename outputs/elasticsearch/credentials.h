@@ -61,4 +61,8 @@ void credentials_headers(const struct credentials *c,
                          const struct credentials_request *q,
                          void (*add)(void *arg, const char *line), void *arg);
 
+/* Puts asterisks in the place of every secret in a text that came back from a
+ * server: some show a request's headers in their errors. */
+void credentials_hide(const struct credentials *c, char *text);
+
 #endif

@@ -197,6 +197,7 @@ static void print_why(struct request *r, const char *what, unsigned status,
              e->type[0] != '\0' ? " " : "", e->type,
              e->reason[0] != '\0' ? ": " : "", REASON_SHOWN, e->reason,
              m->advice != NULL ? "; " : "", m->advice != NULL ? m->advice : "");
+    client_hide(r->client.client, r->why);
     a->why = r->why;
     a->topic = m->topic;
 }

@@ -401,6 +401,11 @@ void http_send(struct http *h, struct http_request *r)
     multi_add(h->multi, s->easy);
 }
 
+void http_hide(const struct http *h, char *text)
+{
+    credentials_hide(h->credentials, text);
+}
+
 /* ---- the end ---- */
 
 void http_close(struct http *h, void (*closed)(void *arg), void *arg)

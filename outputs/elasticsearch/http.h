@@ -74,6 +74,8 @@ struct http *http_open(uv_loop_t *loop, const char *who,
                        const struct elasticsearch_settings *settings,
                        unsigned slots, struct err *e);
 void http_send(struct http *h, struct http_request *r);
+/* See credentials_hide(). */
+void http_hide(const struct http *h, char *text);
 /* Requests under way are given up, unanswered. */
 void http_close(struct http *h, void (*closed)(void *arg), void *arg);
 

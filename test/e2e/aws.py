@@ -32,7 +32,7 @@ class Keys:
             return "no signature"
         id_, day, region, service, names, signature = m.groups()
         if (id_, region, service) != (self.id, self.region, self.service):
-            return f"the credential is of {id_}, {region}, {service}"
+            return f"the credential is of {id_[:4]}..., {region}, {service}"
         if headers.get("x-amz-security-token") != self.token:
             return "the security token is not valid"
         names = names.split(";")

@@ -170,3 +170,19 @@ TEST(a_value_that_cannot_be_used_leaves_the_one_before)
     EQ_STR("Authorization: ApiKey four\n", headers_of(c, "http://a"));
     done(c);
 }
+
+TEST(a_secret_that_comes_back_is_not_shown)
+{
+    struct credentials *c;
+    char text[] = "no: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==, open sesame; "
+                  "open sesame!";
+
+    secret_set(&settings.username, "Aladdin");
+    secret_set(&settings.password, "open sesame");
+    c = credentials_new(&settings, "t");
+    credentials_hide(c, text);
+    EQ_STR("no: Basic ****************************, ***********; "
+           "***********!",
+           text);
+    done(c);
+}
