@@ -222,7 +222,7 @@ static const struct {
                     EXIT_FAILED },
     [SHIP_FAILED] = { "nothing was sent", NULL, EXIT_FAILED },
     [SHIP_STATE] = { "nothing was sent", NULL, EXIT_STATE },
-    [SHIP_LOCKED] = { "nothing was sent", NULL, EXIT_LOCKED },
+    [SHIP_LOCKED] = { "it is under way already", NULL, EXIT_LOCKED },
 };
 
 static bool has_begun(enum ship_end end)
@@ -285,7 +285,7 @@ int report_end(struct report *r, const struct ship_result *result,
         say_missing(r, result, dead);
     if (code == EXIT_OK && (result->has_dead || result->has_lost))
         code = EXIT_DEAD;
-    if (has_begun(result->end) && (r->json || !r->quiet) &&
+    if ((r->json || (has_begun(result->end) && !r->quiet)) &&
         summarize(r, result, dead) != EXIT_OK && code == EXIT_OK)
         code = EXIT_FAILED;
     return code;

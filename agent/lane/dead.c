@@ -91,9 +91,8 @@ static void add_hash(struct buf *out, const struct dead_letter *d)
     buf_printf(out, "\"sha256\":\"%s\",", hex);
 }
 
-/* Whether it can stand in a record as the JSON it is. yajl takes two kinds of
- * space that JSON does not have. */
-static bool is_strict(struct span document)
+/* yajl takes two kinds of space that JSON does not have. */
+bool dead_is_strict(struct span document)
 {
     return document.len > 0 && span_is_utf8(document) &&
            memchr(document.at, '\v', document.len) == NULL &&
@@ -122,7 +121,7 @@ void dead_print(const struct dead_letter *d, struct buf *out)
         buf_add_json(out, d->id);
         buf_add(out, "\",", 2);
     }
-    if (is_strict(d->document)) {
+    if (dead_is_strict(d->document)) {
         buf_add(out, "\"document\":", 11);
         buf_add_span(out, d->document);
     } else {

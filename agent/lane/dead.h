@@ -31,6 +31,8 @@ struct dead_letter {
                                  * the document or the line */
 };
 
+/* Whether what yajl takes can stand in a record as the JSON it is. */
+bool dead_is_strict(struct span document);
 /* Adds the record to `out`. */
 void dead_print(const struct dead_letter *d, struct buf *out);
 

@@ -215,6 +215,8 @@ int letter_read(struct letter_reader *r, struct span record, struct letter *l)
     *l = (struct letter){ 0 };
     if (rc != 0)
         return fail(r, scan_why(r->scan));
+    if (!dead_is_strict(record)) /* somebody has edited it */
+        return fail(r, "no dead letter: not strictly JSON, or not UTF-8");
     rc = read_texts(r);
     if (rc == 0)
         rc = read_numbers(r, l);

@@ -223,6 +223,7 @@ def test_one_at_a_time(rig):
     wait_until(lambda: rig.bulk.open_now > 0, "a request is held")
     second = Job(rig, *args)
     second.wait(LOCKED)
+    assert "it is under way already" in second.log()
     assert f"process {job.process.pid}" in second.log()
     rig.bulk.release()
     job.wait()
@@ -459,8 +460,9 @@ def test_files_that_cannot_be_read_send_nothing(rig, plain_user):
     for path, says in ((rig.home / "none", "none: No such file"),
                        (rig.log_dir, "is a directory; name the files in it"),
                        (link, f"was given before, as {rig.log_path}")):
-        job = Job(rig, "ship", rig.log_path, path, *hosts(rig))
-        job.wait(FAILED)
+        job = Job(rig, "ship", rig.log_path, path, *hosts(rig), "--json")
+        done = summary_of(job.wait(FAILED))
+        assert says in done["error"] and not done["all_delivered"]
         assert says in job.log() and "nothing was sent" in job.log()
     empty = rig.log_dir / "empty.log"
     empty.touch()

@@ -22,6 +22,12 @@ static void give(const char *name)
     paths[n++] = xstrdup(logs_path(name));
 }
 
+static void forget_but(size_t left)
+{
+    while (n > left)
+        free(paths[--n]);
+}
+
 static void open_trail(void)
 {
     struct err e = { 0 };
@@ -271,14 +277,14 @@ TEST(what_is_no_file_is_refused)
     logs_prepare();
     give("missing");
     HAS(refused(ERR_MISSING).text, "missing: No such file");
-    n = 0;
+    forget_but(0);
     give(".");
     HAS(refused(ERR_FORMAT).text, "is a directory; name the files in it");
-    n = 0;
+    forget_but(0);
     EQ(0, mkfifo(logs_path("pipe"), 0600));
     give("pipe");
     HAS(refused(ERR_FORMAT).text, "is a pipe");
-    n = 0;
+    forget_but(0);
     give("/dev/null");
     e = refused(ERR_FORMAT);
     EQ_STR("/dev/null is not a regular file", e.text);
@@ -295,7 +301,7 @@ TEST(a_file_that_is_given_twice_is_refused)
     give("link");
     e = refused(ERR_BUSY);
     HAS(e.text, "link was given before, as ");
-    n = 1;
+    forget_but(1);
     EQ(0, link(logs_path("a"), logs_path("hard")));
     give("hard");
     HAS(refused(ERR_BUSY).text, "hard was given before, as ");

@@ -157,6 +157,8 @@ TEST(what_is_no_record_is_told_of)
 {
     HAS(why_not(SPAN("")), "not a JSON object");
     HAS(why_not(SPAN("{\"kind\":")), "ends inside");
+    HAS(why_not(SPAN("{\"kind\":\"\xff\"}")), "not UTF-8");
+    HAS(why_not(SPAN("{\"kind\":\f\"a\"}")), "not strictly JSON");
     HAS(why_not(SPAN("{}")), "kind, reason, trail or file is missing");
     HAS(why_not(SPAN("{\"kind\":\"a\",\"reason\":\"b\",\"trail\":\"c\","
                      "\"file\":\"d\\u0000\"}")),
