@@ -9,10 +9,6 @@ extern const struct command command_setup;
 extern const struct command command_ship;
 
 const struct command *const commands[] = {
-    &command_run,
-    &command_check,
-    &command_ship,
-    &command_replay,
-    &command_setup,
-    NULL,
+    &command_run,    &command_check, &command_ship,
+    &command_replay, &command_setup, NULL,
 };
