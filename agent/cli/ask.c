@@ -7,7 +7,7 @@
 int ask_open(struct ask *a, const struct elasticsearch_settings *settings,
              struct err *e)
 {
-    *a = (struct ask){ 0 };
+    *a = (struct ask){ .hosts = settings->hosts.n };
     if (uv_loop_init(&a->loop) != 0)
         abort();
     a->client = client_open(&a->loop, "cluster", settings, ASK_SLOTS, e);
@@ -53,6 +53,8 @@ static void on_answered(struct client_request *r,
     struct ask *a = (struct ask *)((char *)r - offsetof(struct ask, request));
 
     a->status = result->complete ? result->status : 0;
+    a->again = a->status == 0 && (r->method == HTTP_GET ||
+                                  r->method == HTTP_HEAD || !result->sent);
     answered(a);
     a->why[0] = '\0';
     if (a->status < 200 || a->status >= 300)
@@ -67,9 +69,12 @@ unsigned ask_as(struct ask *a, enum http_method method, const char *path,
     a->request.kind = kind;
     a->request.body = body;
     a->request.done = on_answered;
-    a->done = false;
-    client_send(a->client, &a->request);
-    wait_for_it(a);
+    a->again = true;
+    for (size_t i = 0; i < a->hosts && a->again; i++) {
+        a->done = false;
+        client_send(a->client, &a->request);
+        wait_for_it(a);
+    }
     return a->status;
 }
 
@@ -92,8 +97,12 @@ static void on_product(void *arg, const struct product *p, const char *why)
 
 int ask_product(struct ask *a)
 {
-    a->done = false;
-    client_ask_product(a->client, on_product, a);
-    wait_for_it(a);
+    size_t i = 0;
+
+    do {
+        a->done = false;
+        client_ask_product(a->client, on_product, a);
+        wait_for_it(a);
+    } while (a->why[0] != '\0' && ++i < a->hosts);
     return a->why[0] == '\0' ? 0 : ERR_IO;
 }

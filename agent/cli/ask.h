@@ -15,7 +15,9 @@ struct ask {
     struct client_request request; /* its `answer` is valid until the next */
     char why[1024];                /* of what went wrong, for people */
     unsigned status;               /* of the last answer */
+    size_t hosts;                  /* how many there are to try */
     bool done;
+    bool again; /* nothing came of it that a second time could repeat */
 };
 
 #define ASK_SLOTS 8 /* requests at once, for those who use the client itself */
@@ -25,7 +27,9 @@ int ask_open(struct ask *a, const struct elasticsearch_settings *settings,
              struct err *e) MUST_CHECK;
 void ask_close(struct ask *a);
 
-/* The HTTP status, any, with the answer in a->request.answer; 0: there was
+/* Where a host cannot be reached, the others are asked as well.
+ *
+ * The HTTP status, any, with the answer in a->request.answer; 0: there was
  * none, and a->why says why. For other statuses than 2xx a->why is set as
  * well. `json` may be NULL: no body. */
 unsigned ask(struct ask *a, enum http_method method, const char *path,

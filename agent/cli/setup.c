@@ -160,17 +160,22 @@ static int check_dashboards(const char *where)
     return cli_misuse("setup", "--dashboards: '%s' %s", where, wrong);
 }
 
+/* Both are what the server says of itself. */
 static void print_product(const struct setup *s)
 {
     const struct product *p = &s->ask.product;
     struct buf shown = { 0 };
 
-    show_add(&shown, span(p->cluster, strlen(p->cluster)));
-    printf("%s%s%s", product_title(p), p->version[0] != '\0' ? " " : "",
-           p->version);
-    if (shown.len > 0)
-        printf(", cluster %.*s", (int)shown.len, shown.at);
-    puts("");
+    if (p->version[0] != '\0') {
+        buf_printf(&shown, " ");
+        show_add(&shown, span(p->version, strlen(p->version)));
+    }
+    if (p->cluster[0] != '\0') {
+        buf_printf(&shown, ", cluster ");
+        show_add(&shown, span(p->cluster, strlen(p->cluster)));
+    }
+    printf("%s%.*s\n", product_title(p), (int)shown.len,
+           shown.at != NULL ? shown.at : "");
     buf_free(&shown);
 }
 

@@ -100,8 +100,8 @@ static void into_file(struct setup *s, const struct buf *objects)
         setup_step(s, title, name, SETUP_FAILED, "the file: %m");
     } else {
         setup_step(s, title, name, SETUP_CREATED,
-                   "as a file: import it in %s, under Stack Management, "
-                   "Saved Objects",
+                   "as a file: import it in %s, under Management, Saved "
+                   "Objects",
                    console_of(s));
     }
     if (fd >= 0)

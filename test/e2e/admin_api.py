@@ -67,6 +67,7 @@ class Admin:
         self.lacks: set[str] = set()        # ilm, ism, data_stream, flat, console
         self.lacking = 400                  # or 405, or 404: how it says so
         self.forbidden: set[str] = set()    # how paths begin
+        self.pages: set[str] = set()        # likewise: a proxy's page instead
         self.oddity: Callable[[str, dict], None] | None = None  # (kind, given back)
         self.store: dict[str, dict[str, dict]] = {
             kind: {} for kind in ("component", "index", "ilm", "ism")}
@@ -91,6 +92,8 @@ class Admin:
                  ) -> tuple[int, object]:
         if any(path.startswith(f) for f in self.forbidden):
             raise Refused(403, "security_exception", "no permissions for this user")
+        if any(path.startswith(p) for p in self.pages):
+            raise Answer(200, "<html><body>Welcome</body></html>")
         for begin, needs, run in (
             ("/_component_template/", None, self.component),
             ("/_index_template/_simulate", None, self.simulate),

@@ -267,6 +267,21 @@ def test_a_cluster_that_is_not_there(rig):
     assert done.stderr.startswith("tallyman setup: http://127.0.0.1:1: ")
 
 
+def test_one_host_of_several_is_enough(cluster):
+    hosts = f"http://127.0.0.1:1,{cluster.url}"
+    done = run_program("setup", "--hosts", hosts)
+    assert done.returncode == STOPPED, done.stdout + done.stderr
+    assert done.stdout.endswith("done\n") and done.stdout.count("created") == 4
+
+
+def test_what_is_no_answer_of_a_cluster_is_told(elastic):
+    elastic.admin.pages = {COMPONENTS[0]}
+    steps = prepare(elastic, code=FAILED)
+    assert steps["tallyman-event"].startswith(
+        f"failed: the answer to GET {COMPONENTS[0]} cannot be read")
+    assert COMPONENTS[0] not in elastic.admin.changes
+
+
 def test_a_wrong_password_is_told_and_not_printed(rig):
     bulk = rig.new_bulk(basic=("u", "right"))
     bulk.admin = Admin("elasticsearch")
