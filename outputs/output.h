@@ -47,6 +47,8 @@ struct answer {
     const char *topic;
     bool busy;               /* ITEMS: some were left because it is busy */
     bool again; /* ITEMS: those left were changed; they may go at once */
+    /* What has no final verdict may have been taken all the same. */
+    bool doubt;
     /* Do not send again before a checkpoint holds what was settled so far. */
     bool checkpoint_first;
 };
@@ -58,6 +60,8 @@ struct send {
     struct batch *batch;
     uint32_t first;
     uint32_t count;
+    uint64_t since_ms; /* of look_up(): uv_now() when the doubt came up; 0: it
+                        * is from before this output was opened */
     void (*answered)(struct send *s, const struct answer *a);
     void *own; /* of the output */
 };
@@ -93,6 +97,12 @@ struct output_ops {
     struct span (*id_of)(const struct batch *b, uint32_t i);
     /* Answers later, exactly once, never from within. */
     void (*send)(struct output *o, struct send *s);
+    /* Whether an event that is sent once more may be there twice. NULL: never.
+     * Then look_up() is called instead of send(), for items that are in doubt:
+     * it answers with ANSWER_ITEMS once those that are there have their verdict
+     * DUPLICATE and no other is, or that it could not be found out. */
+    bool (*may_repeat)(const struct output *o);
+    void (*look_up)(struct output *o, struct send *s);
     /* Adds what has to be known to resume after the last settled send; one
      * line without newline. May be NULL. */
     void (*mark)(struct output *o, struct buf *line);

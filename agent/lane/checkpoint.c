@@ -42,9 +42,25 @@ void checkpoint_print(const struct checkpoint *c, struct buf *out)
     if (c->last_us != CLOCK_NO_TIME)
         buf_printf(out, "last %.*s\n", (int)clock_format(last, c->last_us, 6),
                    last);
+    if (c->has_horizon)
+        buf_printf(out, "horizon %" PRIu64 "\n", c->horizon);
     if (c->mark.len > 0)
         buf_printf(out, "mark %.*s\n", (int)c->mark.len, c->mark.at);
     sealed_end(out);
+}
+
+static bool parse_horizon(struct checkpoint *c, struct span horizon)
+{
+    char text[32];
+    int n = 0;
+
+    c->horizon = 0;
+    c->has_horizon = horizon.len > 0;
+    if (!c->has_horizon)
+        return true;
+    snprintf(text, sizeof(text), "%.*s", (int)horizon.len, horizon.at);
+    return sscanf(text, "%" SCNu64 "%n", &c->horizon, &n) == 1 &&
+           text[n] == '\0';
 }
 
 static bool parse_fields(struct checkpoint *c, struct span file,
@@ -68,7 +84,8 @@ static bool parse_fields(struct checkpoint *c, struct span file,
 
 int checkpoint_parse(struct checkpoint *c, struct span text, struct err *e)
 {
-    struct span path, file, offset, guard, mark = SPAN(""), last = SPAN("");
+    struct span path, file, offset, guard;
+    struct span mark = SPAN(""), last = SPAN(""), horizon = SPAN("");
     int rc = sealed_open(&text, TITLE, e);
 
     if (rc != 0)
@@ -79,8 +96,10 @@ int checkpoint_parse(struct checkpoint *c, struct span text, struct err *e)
         !sealed_take(&text, "guard", &guard))
         return err_set(e, ERR_DAMAGED, "a line is missing");
     (void)sealed_take(&text, "last", &last);
+    (void)sealed_take(&text, "horizon", &horizon);
     (void)sealed_take(&text, "mark", &mark);
-    if (text.len > 0 || !parse_fields(c, file, offset, guard))
+    if (text.len > 0 || !parse_fields(c, file, offset, guard) ||
+        !parse_horizon(c, horizon))
         return err_set(e, ERR_DAMAGED, "a line is not understood");
     c->last_us = last.len > 0 ? clock_parse(last) : CLOCK_NO_TIME;
     c->path.len = c->mark.len = 0;

@@ -8,6 +8,7 @@
  *   offset 73441
  *   guard 256 <sha256>                               of what lies before it
  *   last 2026-11-23T17:00:03.406123Z                 of the event before it
+ *   horizon 67108864                                 see horizon.h, if needed
  *   mark ...                                         of the output, if any
  *   sum <sha256 of all lines above>
  *
@@ -27,10 +28,12 @@ struct checkpoint {
     uint64_t offset;
     struct guard guard;
     int64_t last_us; /* time of the last event before; CLOCK_NO_TIME */
+    bool has_horizon;
+    uint64_t horizon;
     struct buf mark; /* of the output; empty: it has none */
 };
 
-/* The file, settled up to `offset`. Leaves last_us and mark alone. */
+/* The file, settled up to `offset`. Leaves the rest alone. */
 void checkpoint_take(struct checkpoint *c, struct file *f, uint64_t offset);
 void checkpoint_free(struct checkpoint *c);
 

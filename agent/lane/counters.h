@@ -25,6 +25,7 @@
     X(sent_bytes, "bytes of batches handed to the output")         \
     X(requests, "batches, or parts of them, handed to the output") \
     X(retried, "events handed to the output again")                \
+    X(looked_up, "events asked for, lest they be there twice")     \
     X(blocked, "times the output could not take anything")         \
     X(hole_bytes, "NUL bytes passed over between lines")           \
     X(gaps, "records of what is lost, among the events read")      \

@@ -313,6 +313,7 @@ static enum cursor_what at_end(struct cursor *c, struct line *line)
     next = trail_after(c->file);
     if (next == NULL) {
         c->came = false;
+        c->at_last_end = true;
         return CURSOR_END;
     }
     if (!c->was_final) {
@@ -401,6 +402,7 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
     bool is_first = c->file != NULL && c->reader.at == 0;
     enum cursor_what what;
 
+    c->at_last_end = false;
     if (c->file == NULL) {
         trail_look(c->trail);
         if (trail_oldest(c->trail) == NULL)

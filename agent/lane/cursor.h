@@ -56,9 +56,10 @@ struct cursor {
     size_t begin;
     size_t scanned;
     size_t end;
-    bool was_final; /* the file could not grow at the last EOF */
-    bool came;      /* something was read since the last CURSOR_END */
-    bool has_all;   /* what is in the buffer was all there was just now */
+    bool was_final;   /* the file could not grow at the last EOF */
+    bool came;        /* something was read since the last CURSOR_END */
+    bool at_last_end; /* that was the end of the last file */
+    bool has_all;     /* what is in the buffer was all there was just now */
     bool complained;
     bool gap_told; /* of this file: the next call goes on to the next one */
     struct gap gap;

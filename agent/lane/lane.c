@@ -6,7 +6,6 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
-#include "agent/lane/checkpoint.h"
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
@@ -133,6 +132,7 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
         checkpoint_free(&c);
         if (l->barrier && l->mark_is_saved)
             lift_barrier(l);
+        lane_skip_horizon(l);
         return ERR_AGAIN;
     }
     if (c.id.head_len > 0 && !file_is_remembered(m.file) && !l->closing) {
@@ -140,6 +140,7 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
         return ERR_BUSY; /* the roll first: it has the file's place */
     }
     c.mark = l->mark;
+    lane_print_horizon(l, &m, &c);
     checkpoint_print(&c, text);
     c.mark = (struct buf){ 0 };
     checkpoint_free(&c);
@@ -158,6 +159,10 @@ static void on_saved(void *arg, bool hurried)
     l->saving = NULL;
     l->has_checkpoint = true;
     l->mark_is_saved = l->mark_is_saving;
+    if (l->horizon.is_on) {
+        horizon_saved(&l->horizon);
+        lane_wake(l);
+    }
     if (hurried && l->barrier)
         lift_barrier(l);
 }
@@ -216,6 +221,7 @@ static int begin_piped(struct lane *l, struct err *e)
     const struct output_ops *ops = l->env.ops;
 
     cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
+    lane_doubts_start(l, &(struct checkpoint){ 0 }, false);
     return ops->resume != NULL ? ops->resume(l->output, SPAN(""), e) : 0;
 }
 
@@ -242,6 +248,8 @@ static int resume(struct lane *l, struct err *e)
     }
     if (rc == 0 && ops->resume != NULL)
         rc = ops->resume(l->output, span(l->mark.at, l->mark.len), e);
+    if (rc == 0)
+        lane_doubts_start(l, &c, fell_back);
     if (rc == 0 && ops->mark != NULL) {
         l->mark_is_saved = l->has_checkpoint;
         lane_take_mark(l);
@@ -429,6 +437,8 @@ void lane_close(struct lane *l, void (*closed)(void *arg), void *arg)
     trail_wait_cancel(l->env.trail, &l->waiter);
     uv_timer_stop(&l->linger);
     uv_timer_stop(&l->retry);
+    if (l->horizon.is_on)
+        saver_touch(l->saver); /* from now on nothing is sent */
     if (l->saver != NULL)
         saver_close(l->saver, on_saver_closed);
     else
@@ -552,14 +562,15 @@ void lane_log_counters(const struct lane *l)
                " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
                " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
                " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
-               " blocked=%" PRIu64 " refused=%" PRIu64 " quarantined=%" PRIu64
-               " hole_bytes=%" PRIu64 " gaps=%" PRIu64 " gap_bytes=%" PRIu64
-               " repaired=%" PRIu64 " checkpoints=%" PRIu64 " %.*s",
+               " looked_up=%" PRIu64 " blocked=%" PRIu64 " refused=%" PRIu64
+               " quarantined=%" PRIu64 " hole_bytes=%" PRIu64 " gaps=%" PRIu64
+               " gap_bytes=%" PRIu64 " repaired=%" PRIu64
+               " checkpoints=%" PRIu64 " %.*s",
                c->read, c->delivered, c->duplicate, c->filtered,
                c->refused + c->quarantined, v.in_flight,
                counters_balance(c, v.in_flight) ? "yes" : "NO", c->read_bytes,
-               c->sent_bytes, c->requests, c->retried, c->blocked, c->refused,
-               c->quarantined, c->hole_bytes, c->gaps, c->gap_bytes,
+               c->sent_bytes, c->requests, c->retried, c->looked_up, c->blocked,
+               c->refused, c->quarantined, c->hole_bytes, c->gaps, c->gap_bytes,
                c->repaired, c->checkpoints, (int)more.len, more.at);
     buf_free(&more);
 }

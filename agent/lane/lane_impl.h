@@ -9,8 +9,10 @@
 
 #include "agent/base/edits.h"
 #include "agent/base/saver.h"
+#include "agent/lane/checkpoint.h"
 #include "agent/lane/cursor.h"
 #include "agent/lane/gap.h"
+#include "agent/lane/horizon.h"
 #include "agent/lane/lane.h"
 #include "agent/lane/pressure.h"
 #include "agent/lane/shipment.h"
@@ -65,6 +67,8 @@ struct lane {
     struct file *saving; /* where the one that is being written is */
     bool has_checkpoint; /* there is one on disk */
     bool barrier;        /* no sending until a checkpoint is saved */
+    bool may_repeat;     /* the output may store an event twice */
+    struct horizon horizon;
 
     struct counters count;
     uv_idle_t idle; /* active while there is work at once */
@@ -102,6 +106,10 @@ void lane_seal(struct lane *l);
 /* unload.c */
 void lane_dispatch(struct lane *l);
 void lane_settle_front(struct lane *l);
+/* Books what the sending settled; the rest may go at once. */
+void lane_book(struct shipment *s);
+/* Nothing was settled: all of the lane waits. */
+void lane_blocked(struct shipment *s, const struct answer *a);
 /* The output's own place, at a moment when it fits the low mark. */
 void lane_take_mark(struct lane *l);
 /* The first place that is not settled. */
@@ -109,7 +117,24 @@ struct low_mark {
     struct file *file; /* NULL: none yet */
     uint64_t offset;
     int64_t last_us; /* time of the last event before it */
+    uint64_t passed; /* as horizon.h counts */
 };
 struct low_mark lane_low_mark(const struct lane *l);
+
+/* doubt.c: `c` is what the lane begins with; a zeroed one where there is no
+ * checkpoint. */
+void lane_doubts_start(struct lane *l, const struct checkpoint *c,
+                       bool fell_back);
+/* What of it has no verdict may be stored; the other: by an earlier run. */
+void lane_doubt(struct shipment *s);
+void lane_doubt_old(struct shipment *s);
+void lane_look_up(struct shipment *s);
+/* Whether the checkpoint lets it be sent; it is sent. */
+bool lane_lets(struct lane *l, const struct shipment *s);
+void lane_passes(struct shipment *s);
+void lane_print_horizon(struct lane *l, const struct low_mark *m,
+                        struct checkpoint *c);
+/* No checkpoint can be written where the lane is: it goes on without. */
+void lane_skip_horizon(struct lane *l);
 
 #endif

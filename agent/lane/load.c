@@ -100,6 +100,7 @@ void lane_seal(struct lane *l)
     else
         l->last->next = s;
     l->last = s;
+    lane_doubt_old(s);
     shipment_enter(s, s->batch.n > 0 ? SHIPMENT_READY : SHIPMENT_BURYING);
     lane_dispatch(l);
 }
@@ -158,6 +159,7 @@ static bool find_place(struct lane *l)
     if (shipment_is_empty(l->filling)) {
         shipment_start(l->filling, l->cursor.file, l->line.offset);
         l->filling->last_us = l->last_us;
+        l->filling->from = l->horizon.passed;
     }
     return true;
 }
@@ -323,8 +325,10 @@ static bool is_blank(const struct lane *l)
 /* Takes the line at hand; false: there is no room for it yet. */
 static bool take_line(struct lane *l)
 {
-    if (is_blank(l))
+    if (is_blank(l)) {
+        horizon_pass(&l->horizon, l->line.len);
         return true;
+    }
     if (!find_place(l))
         return false;
     if (l->line_what == CURSOR_GAP)
@@ -337,6 +341,9 @@ static bool take_line(struct lane *l)
         add_event(l, l->line.offset);
     else
         take_broken(l);
+    if (l->line_what != CURSOR_GAP)
+        horizon_pass(&l->horizon, l->line.len);
+    l->filling->to = l->horizon.passed;
     l->filling->end = l->cursor.offset;
     l->count.read++;
     return true;
@@ -430,6 +437,8 @@ bool lane_load(struct lane *l)
             if (l->line_what == CURSOR_MORE)
                 continue;
             if (l->line_what == CURSOR_END) {
+                if (l->cursor.at_last_end)
+                    horizon_end(&l->horizon);
                 at_end(l);
                 return false;
             }

@@ -45,6 +45,8 @@ void shipment_start(struct shipment *s, struct file *f, uint64_t offset)
     s->attempts = 0;
     s->retry_at_ms = 0;
     s->checkpoint_first = false;
+    s->from = s->to = 0;
+    s->in_doubt = false;
     s->next = NULL;
 }
 

@@ -42,6 +42,10 @@ struct shipment {
     struct file *file;
     uint64_t start; /* offsets in `file` */
     uint64_t end;
+    uint64_t from; /* the same two, as horizon.h counts */
+    uint64_t to;
+    bool in_doubt;     /* to be looked up before it is sent again */
+    uint64_t doubt_ms; /* since when; 0: before this run */
     int64_t last_us;   /* time of the last event before it */
     uint32_t limit;    /* most items to send at once, 0: all */
     unsigned attempts; /* sendings that left items to be retried */

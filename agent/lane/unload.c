@@ -181,6 +181,17 @@ static void go_on(struct shipment *s, const struct answer *a, uint32_t left)
     shipment_enter(s, SHIPMENT_READY);
 }
 
+void lane_book(struct shipment *s)
+{
+    (void)book(s);
+    batch_compact(&s->batch);
+    s->retry_at_ms = 0;
+    if (s->batch.n == 0)
+        finish(s);
+    else
+        shipment_enter(s, SHIPMENT_READY);
+}
+
 static void on_items(struct shipment *s, const struct answer *a)
 {
     uint32_t left = book(s);
@@ -207,7 +218,7 @@ void lane_take_mark(struct lane *l)
 }
 
 /* The output is not to be had: all of this lane waits, then one tries. */
-static void on_blocked(struct shipment *s, const struct answer *a)
+void lane_blocked(struct shipment *s, const struct answer *a)
 {
     struct lane *l = s->lane;
     uint64_t pause = pause_ms(l, l->trouble.attempts, a->retry_after_ms);
@@ -222,7 +233,6 @@ static void on_blocked(struct shipment *s, const struct answer *a)
         lane_raise_barrier(l);
     }
     l->count.blocked++;
-    l->count.retried += s->send.count;
     l->trouble.until_ms = uv_now(l->env.loop) + pause;
     shipment_enter(s, SHIPMENT_READY);
 }
@@ -280,13 +290,16 @@ static void on_answered(struct send *send, const struct answer *a)
     struct lane *l = s->lane;
     struct pressure was = l->pressure;
 
+    if (a->doubt)
+        lane_doubt(s);
     switch (a->kind) {
     case ANSWER_ITEMS:
         on_items(s, a);
         break;
     case ANSWER_BLOCKED:
     case ANSWER_BUSY:
-        on_blocked(s, a);
+        l->count.retried += send->count;
+        lane_blocked(s, a);
         break;
     case ANSWER_LARGE:
     case ANSWER_SPLIT:
@@ -376,6 +389,7 @@ static void send_off(struct shipment *s)
         .answered = on_answered,
     };
     shipment_enter(s, SHIPMENT_SENDING);
+    lane_passes(s);
     pressure_sent(&l->pressure, &s->ticket, bytes, n, uv_now(l->env.loop));
     l->count.requests++;
     l->count.sent_bytes += bytes;
@@ -383,7 +397,7 @@ static void send_off(struct shipment *s)
 }
 
 /* Whether this one may go now. */
-static bool may_send(const struct lane *l, const struct shipment *s)
+static bool may_send(struct lane *l, const struct shipment *s)
 {
     if (l->gone || l->barrier || !pressure_is_open(&l->pressure))
         return false;
@@ -391,7 +405,7 @@ static bool may_send(const struct lane *l, const struct shipment *s)
         return false; /* one at a time until it works again */
     /* An output that keeps a mark is told to go on only from what is settled,
      * else mark and low mark would not be of one moment. */
-    return l->env.ops->mark == NULL || s == l->first;
+    return (l->env.ops->mark == NULL || s == l->first) && lane_lets(l, s);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -413,7 +427,10 @@ void lane_dispatch(struct lane *l)
         } else if (s->state == SHIPMENT_READY) {
             at = at > l->trouble.until_ms ? at : l->trouble.until_ms;
             if (at <= now && may_send(l, s)) {
-                send_off(s);
+                if (s->in_doubt)
+                    lane_look_up(s);
+                else
+                    send_off(s);
                 continue;
             }
         }
@@ -429,10 +446,10 @@ void lane_dispatch(struct lane *l)
 struct low_mark lane_low_mark(const struct lane *l)
 {
     const struct shipment *s = l->first != NULL ? l->first : l->filling;
-    struct low_mark m = { .last_us = l->last_us };
+    struct low_mark m = { .last_us = l->last_us, .passed = l->horizon.passed };
 
     if (s != NULL && (s == l->first || !shipment_is_empty(s)))
-        return (struct low_mark){ s->file, s->start, s->last_us };
+        return (struct low_mark){ s->file, s->start, s->last_us, s->from };
     if (l->has_line) {
         m.file = l->cursor.file;
         m.offset = l->line.offset;

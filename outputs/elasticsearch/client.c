@@ -98,6 +98,7 @@ void client_send(struct client *c, struct client_request *r)
         .body = r->body,
         .fresh = r->host->fresh,
         .product = r->product,
+        .once = r->once,
         .data = on_data,
         .done = on_done,
     };

@@ -24,6 +24,7 @@ struct client_request {
     enum http_body kind;
     struct span body;
     bool product; /* see http_request */
+    bool once;    /* the same */
     /* The answer as it arrives. NULL: it is kept in `answer`. */
     void (*data)(struct client_request *r, const char *bytes, size_t n);
     /* From the loop, once, never from within client_send(). */

@@ -3,7 +3,9 @@
  * elasticsearch - events to Elasticsearch or OpenSearch, by bulk requests.
  *
  * "create" with an id made of the event's own bytes, in an index named after
- * the event's own time: however often an event is sent, it is stored once.
+ * the event's own time: however often an event is sent, it is stored once. A
+ * data stream or an alias may have another index behind it the next time: what
+ * is in doubt is looked up there first.
  * While a request is under way its batch exists only as the gzip that is sent;
  * where something of it is left over, it is unpacked again.
  */
@@ -15,6 +17,7 @@
 #include "outputs/elasticsearch/action.h"
 #include "outputs/elasticsearch/answer.h"
 #include "outputs/elasticsearch/client.h"
+#include "outputs/elasticsearch/doubt.h"
 #include "outputs/elasticsearch/gzip.h"
 #include "outputs/elasticsearch/repair.h"
 #include "outputs/elasticsearch/verdict.h"
@@ -42,16 +45,19 @@ struct request {
     struct send *send; /* NULL: free */
     struct client_request client;
     struct answer_reader *answer;
+    struct doubt doubt;
     struct buf packed;
     size_t plain_len;          /* of the batch that was given away */
     struct answer_error retry; /* the first that is to be retried */
     bool busy;                 /* that is why some are */
+    bool doubtful;             /* and some may be stored all the same */
     char why[1024];
 };
 
 struct output {
     const struct elasticsearch_settings *settings;
     const char *who;
+    uv_loop_t *loop;
     struct batch_buffers *buffers;
     struct action *action;
     struct gzip *gzip; /* NULL: not compressed */
@@ -60,6 +66,7 @@ struct output {
     char *path; /* of a bulk request */
     struct request *requests;
     uint64_t nrequests;
+    uint64_t refreshed_ms; /* all stored by then can be found; 0: none yet */
     void (*closed)(void *arg);
     void *arg;
 };
@@ -156,6 +163,7 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
     if (v == VERDICT_RETRY && r->retry.status == 0)
         r->retry = *e;
     r->busy |= v == VERDICT_RETRY && verdict_is_busy(e);
+    r->doubtful |= v == VERDICT_RETRY && verdict_is_doubtful(e->status);
     if (v == VERDICT_REFUSED) {
         snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
         why = reason;
@@ -206,7 +214,11 @@ static void print_why(struct request *r, const char *what, unsigned status,
 static struct answer with_items(struct request *r, bool whole)
 {
     uint32_t n = answer_items(r->answer);
-    struct answer a = { .kind = ANSWER_ITEMS, .busy = r->busy };
+    struct answer a = {
+        .kind = ANSWER_ITEMS,
+        .busy = r->busy,
+        .doubt = r->doubtful || !whole || n < r->send->count,
+    };
 
     if (r->retry.status != 0) {
         print_why(r, "did not take some events:", r->retry.status, &r->retry,
@@ -239,6 +251,8 @@ static struct answer without_items(struct request *r,
         if (h->status < 200 || h->status >= 300)
             a.kind = verdict_of_request(h->status, &e);
     }
+    a.doubt = h->status == 0 || !h->complete ? h->sent
+                                             : verdict_is_doubtful(h->status);
     a.retry_after_ms = h->retry_after_ms;
     return a;
 }
@@ -266,18 +280,79 @@ static void on_done(struct client_request *c, const struct http_result *h)
     s->answered(s, &a);
 }
 
-static void es_send(struct output *o, struct send *s)
+/* There are as many as may be under way. */
+static struct request *free_request(struct output *o, struct send *s)
 {
     struct request *r = o->requests;
 
     while (r->send != NULL)
-        r++; /* there are as many as may be under way */
+        r++;
     r->send = s;
+    return r;
+}
+
+static void es_send(struct output *o, struct send *s)
+{
+    struct request *r = free_request(o, s);
+
     r->retry = (struct answer_error){ 0 };
-    r->busy = false;
+    r->busy = r->doubtful = false;
     answer_start(r->answer);
     r->client.body = pack(o, r);
     client_send(o->client, &r->client);
+}
+
+/* ---- what is there already ---- */
+
+static bool es_may_repeat(const struct output *o)
+{
+    return elasticsearch_rolls_over(o->settings);
+}
+
+static struct span line_in_doubt(void *arg, uint32_t i)
+{
+    const struct request *r = arg;
+    const struct batch *b = r->send->batch;
+    const struct item *it = &b->items[r->send->first + i];
+
+    return span(b->bytes.at + it->at, it->doc);
+}
+
+static void on_found(void *arg, uint32_t i)
+{
+    struct request *r = arg;
+
+    batch_verdict(r->send->batch, r->send->first + i, VERDICT_DUPLICATE, 0,
+                  NULL);
+}
+
+static void on_looked_up(void *arg, const struct doubt_result *result)
+{
+    struct request *r = arg;
+    struct send *s = r->send;
+    struct answer a = {
+        .kind = result->why == NULL ? ANSWER_ITEMS : ANSWER_BLOCKED,
+        .status = result->status,
+        .retry_after_ms = result->retry_after_ms,
+        .why = result->why,
+    };
+
+    if (result->refreshed_ms > r->output->refreshed_ms)
+        r->output->refreshed_ms = result->refreshed_ms;
+    if (a.kind != ANSWER_ITEMS)
+        batch_forget_verdicts(s->batch, s->first, s->count);
+    r->send = NULL;
+    s->answered(s, &a);
+}
+
+static const struct doubt_ops doubt_ops = { line_in_doubt, on_found,
+                                            on_looked_up };
+
+static void es_look_up(struct output *o, struct send *s)
+{
+    struct request *r = free_request(o, s);
+
+    doubt_ask(&r->doubt, s->count, s->since_ms >= o->refreshed_ms);
 }
 
 /* ---- life ---- */
@@ -294,8 +369,10 @@ static void open_requests(struct output *o, uint64_t n)
         r->client.method = HTTP_POST;
         r->client.path = o->path;
         r->client.kind = o->gzip != NULL ? HTTP_NDJSON_GZIP : HTTP_NDJSON;
+        r->client.once = elasticsearch_rolls_over(o->settings);
         r->client.data = on_data;
         r->client.done = on_done;
+        doubt_init(&r->doubt, o->loop, o->client, o->settings, &doubt_ops, r);
     }
 }
 
@@ -305,6 +382,7 @@ static void es_free(struct output *o)
         answer_free(o->requests[i].answer);
         buf_free(&o->requests[i].packed);
         client_request_free(&o->requests[i].client);
+        doubt_free(&o->requests[i].doubt);
     }
     free(o->requests);
     action_free(o->action);
@@ -350,6 +428,7 @@ static struct output *es_open(const struct output_env *env, const void *conf,
 
     o->settings = c;
     o->who = env->who;
+    o->loop = env->loop;
     o->buffers = env->buffers;
     o->client =
         client_open(env->loop, env->who, c, (unsigned)env->in_flight, e);
@@ -397,6 +476,8 @@ const struct output_ops output_elasticsearch = {
     .encode = es_encode,
     .id_of = es_id_of,
     .send = es_send,
+    .may_repeat = es_may_repeat,
+    .look_up = es_look_up,
     .rest = es_rest,
     .close = es_close,
 };

@@ -24,6 +24,8 @@ struct slot {
     struct http_request *request; /* under way, or NULL */
     CURLU *url;                   /* of the last request, parsed; NULL: none */
     char *url_text;
+    bool began; /* it has been handed to a connection */
+    bool again; /* and was not to another one */
     char why[CURL_ERROR_SIZE];
     struct tls_pin pin;
     struct curl_slist *headers[HTTP_NBODIES]; /* made when first used */
@@ -102,11 +104,16 @@ static void on_ended(CURL *easy, CURLcode code)
     curl_easy_getinfo(s->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
     curl_easy_getinfo(s->easy, CURLINFO_REDIRECT_URL, &location);
     r.status = (unsigned)status;
-    r.sent = (uint64_t)sent >= q->body.len;
+    r.sent = s->again || (uint64_t)sent >= q->body.len;
     r.retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
     r.took_ms = (uint64_t)took / 1000;
     if (location != NULL)
         r.location = location;
+    if (s->again) { /* what curl would not have told at all */
+        code = CURLE_RECV_ERROR;
+        snprintf(s->why, sizeof(s->why),
+                 "the connection was closed without an answer");
+    }
     if (code != CURLE_OK)
         tell_outage(s, code, &r);
     if (status == 401 || status == 403)
@@ -128,6 +135,20 @@ static size_t on_data(char *bytes, size_t size, size_t n, void *arg)
 
     s->request->data(s->request, bytes, size * n);
     return size * n;
+}
+
+/* A connection is there, and the request goes out on it now. */
+static int on_begin(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    struct slot *s = arg;
+
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    s->again = s->began && s->request->once;
+    s->began = true;
+    return s->again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 static void set(CURL *easy, CURLoption option, long value)
@@ -164,6 +185,8 @@ static void init_slot(struct http *h, struct slot *s,
     set_pointer(c, CURLOPT_ERRORBUFFER, s->why);
     set_pointer(c, CURLOPT_WRITEDATA, s);
     must(curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK);
+    must(curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_begin) == CURLE_OK);
+    set_pointer(c, CURLOPT_PREREQDATA, s);
     set_pointer(c, CURLOPT_USERAGENT, "tallyman/" TALLYMAN_VERSION);
     set_pointer(c, CURLOPT_PROTOCOLS_STR, "http,https");
     set(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -388,6 +411,7 @@ void http_send(struct http *h, struct http_request *r)
     while (s->request != NULL)
         s++; /* the caller keeps to the number */
     s->request = r;
+    s->began = s->again = false;
     s->why[0] = '\0';
     set_method(s->easy, r);
     set_url(s, r->url);

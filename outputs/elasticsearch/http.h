@@ -64,6 +64,9 @@ struct http_request {
     struct span body;
     bool fresh;   /* on a new connection, to a name that is looked up anew */
     bool product; /* tell what product answered */
+    /* Not to be sent again by curl itself, as it does where a connection that
+     * was used before is closed without an answer. */
+    bool once;
     void (*data)(struct http_request *r, const char *bytes, size_t n);
     void (*done)(struct http_request *r, const struct http_result *result);
 };

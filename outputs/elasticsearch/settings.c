@@ -123,7 +123,8 @@ const struct opt elasticsearch_opts[] = {
     OPT_STRING(struct elasticsearch_settings, data_stream,
                .check = check_stream,
                .help = "A data stream instead of an index. It needs an index "
-                       "template; `tallyman setup` makes one."),
+                       "template, which `tallyman setup` makes, and the rights "
+                       "to search and to refresh it."),
     OPT_STRING(struct elasticsearch_settings, pipeline, .check = check_word,
                .help = "Ingest pipeline that each event goes through."),
     OPT_STRING(struct elasticsearch_settings, routing, .check = check_word,

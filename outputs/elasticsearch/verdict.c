@@ -212,6 +212,13 @@ bool verdict_is_busy(const struct answer_error *e)
     return verdict_meaning(e->status, e)->whole == ANSWER_BUSY;
 }
 
+bool verdict_is_doubtful(unsigned status)
+{
+    /* A 2xx that says nothing; a time that was over; a node or a proxy that
+     * does not know what became of it. All else is a clear no. */
+    return status < 300 || status == 408 || status >= 500;
+}
+
 enum answer_kind verdict_of_request(unsigned status,
                                     const struct answer_error *e)
 {

@@ -84,7 +84,8 @@ class Doc:
     id: str
     doc: bytes
     offered: int = 0
-    stored: int = 0         # 0 or 1; more would be a bug of this server
+    stored: int = 0         # more than once only across a rollover
+    where: set[int] = field(default_factory=set)    # in which backing indices
     answers: list[int] = field(default_factory=list)
     visible: bool = False   # to a search: it was refreshed
 
@@ -152,6 +153,9 @@ class BulkServer:
         # By path, of what is no bulk request; see questions.py.
         self.question_fault: Callable[[str], Whole | None] | None = None
         self.empty_indices: set[str] = set()    # there, without documents
+        # How often a data stream or an alias was rolled over, by its name: the same
+        # id is stored again in another backing index.
+        self.rollovers: collections.Counter[str] = collections.Counter()
 
         self.lock = threading.Lock()
         self.docs: dict[tuple[str, str], Doc] = {}
@@ -363,12 +367,13 @@ class BulkServer:
         if fault is None or fault.status == 409:
             if o.problem:
                 fault = Item(400, "document_parsing_exception", o.problem)
-        if fault is None and doc.stored:
+        if fault is None and self.rollovers[o.index] in doc.where:
             fault = faults.CONFLICT
         if fault is not None:
             doc.answers.append(fault.status)
             return self._error_item(o, fault)
         doc.stored += 1
+        doc.where.add(self.rollovers[o.index])
         doc.answers.append(201)
         self.order.append(doc)
         return {

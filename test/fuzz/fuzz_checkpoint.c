@@ -35,6 +35,7 @@ static void read_back(const struct checkpoint *c)
     assert(c->offset == again.offset && c->id.dev == again.id.dev &&
            c->id.ino == again.id.ino && c->id.head_len == again.id.head_len);
     assert(c->guard.len == again.guard.len);
+    assert(c->has_horizon == again.has_horizon && c->horizon == again.horizon);
     assert(memcmp(c->id.head, again.id.head, SHA256_SIZE) == 0);
     assert(memcmp(c->guard.hash, again.guard.hash, SHA256_SIZE) == 0);
     buf_free(&text);

@@ -45,6 +45,7 @@ static void same(const struct checkpoint *a, const struct checkpoint *b)
     EQ(a->guard.len, b->guard.len);
     EQ(0, memcmp(a->guard.hash, b->guard.hash, SHA256_SIZE));
     OK(a->last_us == b->last_us);
+    OK(a->has_horizon == b->has_horizon && a->horizon == b->horizon);
 }
 
 static void round_trip(const struct checkpoint *c)
@@ -96,6 +97,21 @@ TEST(what_is_printed_is_read_back)
     checkpoint_free(&c);
 }
 
+TEST(a_horizon_is_read_back_where_there_is_one)
+{
+    struct checkpoint c = example("4711");
+
+    c.has_horizon = true;
+    round_trip(&c);
+    c.horizon = 67108864;
+    c.last_us = INT64_C(1795453203406123);
+    round_trip(&c);
+    c.mark.len = 0;
+    c.horizon = UINT64_MAX;
+    round_trip(&c);
+    checkpoint_free(&c);
+}
+
 TEST(the_text_is_for_people_too)
 {
     struct checkpoint c = example("12 34");
@@ -112,6 +128,11 @@ TEST(the_text_is_for_people_too)
     checkpoint_print(&c, &text);
     buf_add(&text, "", 1);
     HAS(text.at, "\nlast 2026-11-23T17:00:03.406123Z\nmark 12 34\nsum ");
+    c.has_horizon = true;
+    c.horizon = 67108864;
+    checkpoint_print(&c, &text);
+    buf_add(&text, "", 1);
+    HAS(text.at, "406123Z\nhorizon 67108864\nmark 12 34\nsum ");
     buf_free(&text);
     checkpoint_free(&c);
 }
