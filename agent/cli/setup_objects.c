@@ -164,15 +164,18 @@ static void write_it(struct setup *s, const struct wanted *w,
 {
     enum setup_outcome outcome = there == NULL ? SETUP_CREATED : SETUP_UPDATED;
     struct object now;
+    int rc = 0;
 
     if (!s->dry_run) {
         if (!put(s, w, w->hash, there)) {
             fail(s, w);
             return;
         }
-        if (look(s, w, &now) != 0)
-            return;
-        if (strcmp(now.hash, w->hash) != 0 && !put(s, w, now.hash, &now)) {
+        rc = look(s, w, &now);
+        if (rc == ERR_IO)
+            return; /* told */
+        if (rc == 0 && strcmp(now.hash, w->hash) != 0 &&
+            !put(s, w, now.hash, &now)) {
             fail(s, w);
             return;
         }

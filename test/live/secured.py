@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A search server with TLS and users: a wrong password waits, the right delivers."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import auditlog
-from agent import Agent
+from agent import PROGRAM, Agent
 from scenarios import LOG, balance, dead_letters, output, ship
 from server import SearchServer
 from waiting import Skipped, require, wait_until
@@ -19,6 +20,8 @@ shipper:
   indices:
     - names: [{names}]
       privileges: [auto_configure, create_doc]
+installer:
+  cluster: [manage_index_templates]
 """
 # Whose certificate it is, is who he is.
 MAPPING = 'shipper: ["CN=shipper,O=tallyman"]\n'
@@ -31,7 +34,7 @@ def openssl(*args: object) -> None:
 class Secured:
     """In the order of `all`."""
 
-    all = ("password", "role", "certificate")
+    all = ("password", "role", "certificate", "setup")
 
     def __init__(self, home: Path, version: str):
         self.home = home
@@ -76,8 +79,9 @@ class Secured:
         for name in ("node", "shipper"):
             self.make_certificate(name)
         self.file("roles.yml").write_text(ROLES.format(names='"secured-*"'))
-        self.file("users").write_text(f"admin:{HASH}\ntallyman:{HASH}\n")
-        self.file("users_roles").write_text("superuser:admin\nshipper:tallyman\n")
+        self.file("users").write_text(f"admin:{HASH}\ntallyman:{HASH}\ninstaller:{HASH}\n")
+        self.file("users_roles").write_text(
+            "superuser:admin\nshipper:tallyman\ninstaller:installer\n")
         self.file("role_mapping.yml").write_text(MAPPING)
         ssl = "xpack.security.http.ssl"
         settings = {
@@ -165,3 +169,23 @@ class Secured:
         for agent in self.agents:
             agent.kill()
         self.server.stop()
+
+    def setup(self) -> str:
+        """Who may ship may not set up, and is told what that takes; it is enough."""
+        steps = {}
+        for user, code in (("tallyman", 1), ("installer", 0)):
+            agent = self.agent(f"as-{user}", "set", username=user, password=PASSWORD)
+            done = subprocess.run(
+                [PROGRAM, "setup", "--json", "-c", agent.config],
+                capture_output=True, text=True, timeout=60)
+            require(done.returncode == code,
+                    f"{user}: exit {done.returncode}: {done.stdout}{done.stderr}")
+            require(PASSWORD not in done.stdout + done.stderr, "the password")
+            steps[user] = json.loads(done.stdout)["steps"]
+        templates = [s for s in steps["tallyman"] if "template" in s["what"]]
+        require(all(s["outcome"] == "failed" and "403" in s["why"]
+                    and "privilege manage_index_templates" in s["why"]
+                    for s in templates), f"{templates}")
+        made = [s for s in steps["installer"] if "template" in s["what"]]
+        require(all(s["outcome"] == "created" for s in made), f"{made}")
+        return f"{len(made)} templates refused to one and made by the other"
