@@ -2,12 +2,13 @@
 """What must come of the bundled log in one search server."""
 
 import json
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Iterable
 
 import auditlog
-from agent import TOP, Agent
+from agent import PROGRAM, TOP, Agent
 from auditlog import Event, key_of_id
 from server import SearchServer
 from waiting import require, wait_until
@@ -71,10 +72,36 @@ def ship(agent: Agent, events: int) -> dict[str, int]:
     return counters
 
 
-class Scenarios:
-    """In the order of `all`; `again` and `search` look at what `ship` left."""
+def command(*args: object, code: int = 0) -> dict:
+    """A command of tallyman that ends, with --json: what it says."""
+    done = subprocess.run(
+        [PROGRAM, *map(str, args), "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    require(
+        done.returncode == code,
+        f"{args[0]}: exit {done.returncode}: {done.stdout}{done.stderr}",
+    )
+    return json.loads(done.stdout)
 
-    all = ("ship", "again", "search", "halving", "refused", "crash")
+
+class Scenarios:
+    """In the order of `all`; `again` and `search` look at what `ship` left, `replayed`
+    at what `refused` did."""
+
+    all = (
+        "ship",
+        "again",
+        "search",
+        "halving",
+        "refused",
+        "replayed",
+        "by_hand",
+        "crash",
+    )
 
     def __init__(self, home: Path, server: SearchServer):
         self.home, self.server = home, server
@@ -193,6 +220,37 @@ class Scenarios:
             "the next start refused them again",
         )
         return text
+
+    def replayed(self) -> str:
+        """Another index has room for them: the dead letters go there, with their ids."""
+        (refused,) = (a for a in self.agents if a.home.name == "refused")
+        before = dead_letters(refused)
+        more = self.agent(
+            "replayed", search=output(self.server, "replayed", batch_bytes="256KiB")
+        )
+        done = command("replay", "-c", more.config, "--state", refused.state)
+        require(done["delivered"] == len(before), f"{done}")
+        require(not dead_letters(refused), "there are dead letters still")
+        found = dict(self.in_index("replayed"))
+        require(
+            sorted(found) == sorted(letter["id"] for letter in before),
+            f"{len(found)} documents of {len(before)} dead letters",
+        )
+        both = [*found.items(), *self.in_index("refused")]
+        return balance(self.events, both, dead_letters(refused))
+
+    def by_hand(self) -> str:
+        """`tallyman ship LOG --hosts URL`, twice."""
+        args = ("ship", LOG, "--hosts", self.server.url, "--state", self.home / "hand")
+        first, second = command(*args), command(*args)
+        require(first["delivered"] == len(self.events), f"{first}")
+        require(second["duplicate"] == len(self.events), f"{second}")
+        count = self.server.count("auditing-*")
+        require(count == len(self.events), f"{count} documents")
+        text = balance(self.events, self.in_index("auditing"), [])
+        for index in self.server.ask("GET", "/_cat/indices/auditing-*?format=json"):
+            self.server.ask("DELETE", f"/{index['index']}")
+        return text + f" duplicates={second['duplicate']}"
 
     def crash(self) -> str:
         """The server is killed while the log grows, and comes back. The file output
