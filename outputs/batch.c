@@ -193,5 +193,5 @@ void batch_buffers_free(struct batch_buffers *buffers)
 
 size_t batch_memory(const struct batch *b)
 {
-    return b->held + b->bytes.len + b->reasons.len + b->n * sizeof(*b->items);
+    return b->held + b->bytes.len + b->reasons.len;
 }

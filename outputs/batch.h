@@ -97,8 +97,8 @@ void batch_give_bytes(struct batch *b, struct batch_buffers *to);
 void batch_take_bytes(struct batch *b, struct batch_buffers *from);
 void batch_buffers_free(struct batch_buffers *buffers);
 
-/* What it takes of the memory of its lane: what is in use, for what was reserved
- * beyond that is little (a line of its bytes, half of its items). */
+/* What it takes of the memory of its lane: bytes of events, in whatever form they
+ * are. Not what was reserved beyond them, and not the items (32 bytes each). */
 size_t batch_memory(const struct batch *b);
 
 #endif

@@ -20,8 +20,9 @@ const struct opt lane_opts[] = {
                       "server is busy or its answers come ever later."),
     OPT_BYTES(struct lane_conf, memory, .def = "16MiB", .min = 64 * KIB,
               .max = 16384 * MIB,
-              .help = "Bound on all batches of this lane together; reading "
-                      "stops there. One larger event may exceed it alone."),
+              .help = "Bound on the events that this lane holds, as they are "
+                      "sent; reading stops there. One larger event may exceed "
+                      "it alone."),
     OPT_DURATION(struct lane_conf, backoff_min, .def = "200ms", .min = 1,
                  .max = 600000,
                  .help = "First pause after a failure; it doubles, with "

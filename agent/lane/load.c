@@ -68,7 +68,6 @@ static struct shipment *get_shipment(struct lane *l)
 {
     const struct lane_conf *conf = l->env.conf;
     struct shipment *s = l->spare;
-
     uint64_t held = memory_held(l), most = share(l);
 
     if (any_ready(l) || (l->first != NULL && held + most / 2 > conf->memory))
@@ -113,14 +112,16 @@ static uint64_t largest(const struct lane *l)
     return limit < l->env.conf->batch_bytes ? limit : l->env.conf->batch_bytes;
 }
 
-/* More than its share, up to batch_bytes, where enough stays for the others:
- * outputs that pack what they send leave nearly all of it. */
+/* More than its share, up to batch_bytes, where enough stays for the others, if
+ * they hold as much as those under way do: outputs that pack what they send leave
+ * nearly all of it. */
 static bool grow(struct lane *l)
 {
     const struct lane_conf *conf = l->env.conf;
     struct buf *bytes = &l->filling->batch.bytes;
-    uint64_t others = (l->in_flight - l->pressure.under_way) * share(l);
     uint64_t held = memory_held(l) - shipment_memory(l->filling);
+    uint64_t n = l->pressure.under_way, each = n > 0 ? held / n : share(l);
+    uint64_t others = (l->in_flight - n) * each;
 
     if (l->room >= conf->batch_bytes ||
         held + conf->batch_bytes + others > conf->memory)

@@ -111,7 +111,7 @@ static struct span pack(struct output *o, struct request *r)
     if (body.len == b->bytes.len) {
         r->plain_len = body.len;
         batch_give_bytes(b, o->buffers);
-        b->held = r->packed.cap;
+        b->held = r->packed.len;
     }
     return span(r->packed.at, r->packed.len);
 }

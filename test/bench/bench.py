@@ -104,7 +104,7 @@ def alternate(kinds: dict, rounds: int) -> dict:
 
 
 def throughput(b: Bench, log: Log, rounds: int, table: Table) -> None:
-    slow = {"delay_ms": 50, "in_flight": 32, "linger": "0ms"}
+    slow = {"delay_ms": 50, "in_flight": 48, "linger": "0ms"}
     fast = {"linger": "0ms"}
     kinds = {
         "cat": lambda: b.cat(log),
@@ -164,7 +164,7 @@ def cost_rows(found: dict, table: Table) -> None:
 
 
 def slow_rows(found: dict, table: Table) -> None:
-    title = "50 ms sink, in_flight 32"
+    title = "50 ms sink, in_flight 48"
     for name, base, more in (
         ("slow gzip", "gzip", "gzip"),
         ("slow plain", "plain", "no gzip"),
