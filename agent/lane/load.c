@@ -10,6 +10,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/lane/appended.h"
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
@@ -23,9 +24,6 @@
 #define PEEK (64 * KIB)
 /* The record of a gap; a path may be long. */
 #define GAP_MAX (8 * KIB)
-/* Beginnings of events that are tried in a line that cannot be read: each may
- * cost a pass over the rest of it. */
-#define BEGINS_MAX 16
 
 static uint64_t memory_held(const struct lane *l)
 {
@@ -256,30 +254,14 @@ static void add_gap(struct lane *l)
     l->count.gap_bytes += gap->has_bytes ? gap->bytes : 0;
 }
 
-/*
- * Where an event begins that takes up the rest of the line; 0: nowhere. What
- * stands within an event does not: the end of that event comes behind it. Half
- * of one might end with it, but only where nothing was appended: such a line
- * has no newline.
- */
+/* Behind half of another; 0: there is none. */
 static size_t find_appended(struct lane *l)
 {
-    struct span line = l->line.bytes, begin = l->parser_ops->begin;
-    size_t at = 0;
+    struct span line = l->line.bytes;
 
-    if (begin.len == 0 || l->cursor.offset == l->line.offset + line.len)
-        return 0;
-    for (unsigned tries = 0; at < line.len && tries < BEGINS_MAX; tries++) {
-        const char *found =
-            memmem(line.at + at + 1, line.len - at - 1, begin.at, begin.len);
-
-        if (found == NULL)
-            return 0;
-        at = (size_t)(found - line.at);
-        if (parse(l, span(found, line.len - at)))
-            return at;
-    }
-    return 0;
+    if (l->cursor.offset == l->line.offset + line.len)
+        return 0; /* no newline */
+    return appended_find(l->parser_ops, l->parser, line, &l->event);
 }
 
 static void take_part(struct lane *l, size_t from, size_t len)
@@ -295,10 +277,7 @@ static void take_part(struct lane *l, size_t from, size_t len)
                    &part);
 }
 
-/*
- * A line that is no event. An API server that was killed in the middle of one,
- * or had no room for it on the disk, appends the next one to what is there.
- */
+/* A line that is no event: perhaps half of one, and another. */
 static void take_broken(struct lane *l)
 {
     char why[256];
