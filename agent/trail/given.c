@@ -102,9 +102,18 @@ static int open_one(struct chain *c, const char *path, struct err *e)
     return rc;
 }
 
+void given_end(struct chain *c)
+{
+    struct file *end = chain_add(c, NULL);
+
+    end->path = xstrdup("<end>");
+    end->is_end = true;
+    c->live = NULL;
+    c->is_given = true;
+}
+
 int given_open(struct chain *c, char *const *paths, size_t n, struct err *e)
 {
-    struct file *end;
     int rc = 0;
 
     c->is_given = true;
@@ -115,8 +124,6 @@ int given_open(struct chain *c, char *const *paths, size_t n, struct err *e)
     if (c->oldest == NULL)
         return err_set(e, ERR_MISSING, "there is nothing in %s",
                        n == 1 ? paths[0] : "any of the files");
-    end = chain_add(c, NULL);
-    end->path = xstrdup("<end>");
-    end->is_end = true;
+    given_end(c);
     return 0;
 }

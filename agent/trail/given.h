@@ -28,4 +28,8 @@ struct chain;
 int given_open(struct chain *c, char *const *paths, size_t n,
                struct err *e) MUST_CHECK;
 
+/* Makes a chain that was looked for on the disk into one that ends behind the
+ * newest file it has now. */
+void given_end(struct chain *c);
+
 #endif

@@ -310,6 +310,13 @@ struct trail *trail_open_files(uv_loop_t *loop, const char *name,
     return NULL;
 }
 
+void trail_end_here(struct trail *t)
+{
+    watch_close(t->watch);
+    t->watch = NULL;
+    given_end(&t->chain);
+}
+
 static void on_saver_closed(void *arg)
 {
     struct trail *t = arg;
@@ -364,6 +371,15 @@ struct file *trail_newest(const struct trail *t)
     while (f != NULL && f->next != NULL)
         f = f->next;
     return f;
+}
+
+struct file *trail_last(const struct trail *t)
+{
+    struct file *f = t->chain.oldest;
+
+    while (f != NULL && f->next != NULL && !f->next->is_end)
+        f = f->next;
+    return f != NULL && f->is_end ? NULL : f;
 }
 
 /* Whether that is known by the whole head, and not by the inode alone of a file

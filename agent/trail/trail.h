@@ -58,6 +58,9 @@ struct trail *trail_open_stdin(uv_loop_t *loop, int state, const char *name,
 struct trail *trail_open_files(uv_loop_t *loop, const char *name,
                                const struct trail_conf *conf,
                                char *const *paths, size_t n, struct err *e);
+/* From now on the disk is not looked at any more: the trail, which trail_open()
+ * gave and nobody reads yet, ends behind the newest file it has now. */
+void trail_end_here(struct trail *t);
 /* Whether it has an end: standard input, or files that were given. */
 bool trail_ends(const struct trail *t);
 /* NULL unless it is of standard input. */
@@ -85,6 +88,8 @@ void trail_release(struct trail *t);
 /* NULL where there is none. */
 struct file *trail_oldest(const struct trail *t);
 struct file *trail_newest(const struct trail *t);
+/* Of a trail that ends, the last one with anything in it. */
+struct file *trail_last(const struct trail *t);
 /* The one that is, or was, this one; NULL where nothing is known of it. */
 struct file *trail_find(const struct trail *t, const struct identity *id);
 /* A file of which there is nothing left but this: it comes before all that were
