@@ -25,7 +25,8 @@ enum exit_code {
     EXIT_STATE = 4,     /* the state directory cannot be used */
     EXIT_LOCKED = 5,    /* another agent holds the state directory */
     EXIT_CUT_SHORT = 6, /* stopped at once by a second signal */
-    EXIT_DEAD = 7       /* all is settled, but some as dead letters or lost */
+    EXIT_DEAD = 7,      /* all is settled, but some as dead letters or lost */
+    EXIT_UNKNOWN = 8    /* the server could not be asked: nobody knows */
 };
 
 struct command {

@@ -7,8 +7,9 @@ extern const struct command command_replay;
 extern const struct command command_run;
 extern const struct command command_setup;
 extern const struct command command_ship;
+extern const struct command command_verify;
 
 const struct command *const commands[] = {
-    &command_run,    &command_check, &command_ship,
-    &command_replay, &command_setup, NULL,
+    &command_run,   &command_check,  &command_ship, &command_replay,
+    &command_setup, &command_verify, NULL,
 };

@@ -88,6 +88,19 @@ static uint64_t settled(const struct counters *c)
            c->quarantined;
 }
 
+void report_show(struct report *r, const struct progress_point *now)
+{
+    progress_note(&r->progress, now);
+    if (r->quiet)
+        return;
+    if (r->is_terminal) {
+        show_bar(r);
+    } else if (now->ms - r->shown_ms >= LINE_EVERY_MS) {
+        r->shown_ms = now->ms;
+        show_line(r);
+    }
+}
+
 void report_tick(struct report *r, const struct ship_view *v)
 {
     struct progress *p = &r->progress;
@@ -96,16 +109,15 @@ void report_tick(struct report *r, const struct ship_view *v)
     p->total = v->total;
     p->trouble = v->lane.trouble;
     p->trouble_ms = v->lane.trouble_ms;
-    progress_note(p, &(struct progress_point){ v->ms, v->lane.count.read_bytes,
-                                               settled(&v->lane.count) });
-    if (r->quiet)
-        return;
-    if (r->is_terminal) {
-        show_bar(r);
-    } else if (v->ms - r->shown_ms >= LINE_EVERY_MS) {
-        r->shown_ms = v->ms;
-        show_line(r);
-    }
+    report_show(r, &(struct progress_point){ v->ms, v->lane.count.read_bytes,
+                                             settled(&v->lane.count) });
+}
+
+void report_stop(struct report *r)
+{
+    (void)r;
+    clear_bar();
+    log_set_clear(NULL);
 }
 
 /* ---- the end ---- */

@@ -24,6 +24,11 @@ struct report {
 void report_start(struct report *r);
 /* For ship_env.tick. */
 void report_tick(struct report *r, const struct ship_view *v);
+/* The same for a command that ships nothing; with `progress.done` and `.total`
+ * set. */
+void report_show(struct report *r, const struct progress_point *now);
+/* Takes the bar off the terminal. */
+void report_stop(struct report *r);
 /* The summary; with `dead`, a path, where there are dead letters. What went
  * wrong is said on standard error, with what to do. An exit code. */
 int report_end(struct report *r, const struct ship_result *result,

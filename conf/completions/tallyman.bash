@@ -7,7 +7,7 @@ _tallyman() {
     local command=${COMP_WORDS[1]} words='' files=no
 
     if ((COMP_CWORD == 1)); then
-        words='run check ship replay setup --help --version'
+        words='run check ship replay setup verify --help --version'
     elif [[ $before == -c || $before == --state || $before == --dashboards ]]; then
         files=yes
     elif [[ $before == --log-level ]]; then
@@ -16,7 +16,7 @@ _tallyman() {
         words='-c --log-level --help'
     elif [[ $before == --parser ]]; then
         words='audit json'
-    elif [[ $before =~ ^--(hosts|output|give-up|retention)$ ]]; then
+    elif [[ $before =~ ^--(hosts|output|give-up|retention|show|wait)$ ]]; then
         words=''
     elif [[ $command == ship ]]; then
         words='-c --output --hosts --parser --state --give-up --quiet --json
@@ -28,6 +28,10 @@ _tallyman() {
     elif [[ $command == setup ]]; then
         words='-c --output --hosts --retention --dashboards --dry-run --force
             --json --help'
+    elif [[ $command == verify ]]; then
+        words='-c --output --hosts --repair --parser --json --quiet --show --wait
+            --log-level --help'
+        files=yes
     elif [[ $command == check ]]; then
         words='--options --help'
         files=yes

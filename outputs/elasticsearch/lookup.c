@@ -57,7 +57,8 @@ struct lookup {
     bool is_partial;
     bool lacks_index;
     bool has_answer;
-    char type[TEXT_MAX]; /* of the document at hand */
+    char whole_type[TEXT_MAX]; /* of the error of the whole question */
+    char type[TEXT_MAX];       /* of the document at hand */
     char reason[TEXT_MAX];
     char bad_type[TEXT_MAX]; /* of the first that has an error */
     char bad_reason[TEXT_MAX];
@@ -249,6 +250,8 @@ static int on_string(void *ctx, const unsigned char *text, size_t n)
                l->key[1] == KEY_HITS && l->key[2] == KEY_HITS &&
                key == KEY_ID) {
         on_hit(l, (const char *)text, n);
+    } else if (l->depth == 2 && l->key[1] == KEY_ERROR && key == KEY_TYPE) {
+        keep(l->whole_type, text, n);
     }
     return 1;
 }
@@ -355,11 +358,15 @@ int lookup_read(struct lookup *l, struct span answer, struct err *e)
     l->depth = 0;
     l->docs = l->hits = 0;
     l->is_partial = l->lacks_index = l->has_answer = false;
-    l->bad_type[0] = '\0';
+    l->bad_type[0] = l->whole_type[0] = '\0';
     for (uint32_t i = 0; i < l->n; i++)
         l->asked[i].copies = 0;
     if (!parse(l, answer))
         return no_answer(answer, e);
+    if (strcmp(l->whole_type, "index_not_found_exception") == 0) {
+        l->lacks_index = true;
+        return 0;
+    }
     if (l->how == LOOKUP_BY_PLACE && l->bad_type[0] != '\0')
         return doc_error(l, e);
     if (l->how == LOOKUP_BY_PLACE ? l->docs != l->n : !l->has_answer)

@@ -44,7 +44,8 @@ uint32_t lookup_count(const struct lookup *l);
 struct span lookup_body(struct lookup *l);
 
 /*
- * Reads what came with a status of 200. ERR_FORMAT: it is no answer to the
+ * Reads what came with a status of 200, or with 404, which is what a search of
+ * a name that is not there gets. ERR_FORMAT: it is no answer to the
  * question; ERR_AGAIN: a part of the cluster did not answer; ERR_IO: the
  * server has an error for some document. `e` says so, and how often anything
  * is stored is not known.
@@ -52,7 +53,7 @@ struct span lookup_body(struct lookup *l);
 int lookup_read(struct lookup *l, struct span answer, struct err *e) MUST_CHECK;
 /* How often the document that was added as number `i` is stored. */
 unsigned lookup_copies(const struct lookup *l, uint32_t i);
-/* Whether some document's index is not there at all; by place only. */
+/* Whether some document's index is not there at all. */
 bool lookup_lacks_index(const struct lookup *l);
 
 #endif

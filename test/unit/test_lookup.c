@@ -130,6 +130,18 @@ TEST(a_search_finds_by_id_in_any_order_and_counts)
     lookup_free(l);
 }
 
+TEST(a_search_of_a_name_that_is_not_there_finds_nothing)
+{
+    ask_both(LOOKUP_BY_SEARCH);
+    EQ(0, reads("{\"error\":{\"root_cause\":[{\"type\":"
+                "\"index_not_found_exception\"}],\"type\":"
+                "\"index_not_found_exception\"},\"status\":404}"));
+    copies_are(0, 0);
+    OK(lookup_lacks_index(l));
+    EQ(ERR_FORMAT, reads("{\"error\":{\"type\":\"other\"},\"status\":404}"));
+    lookup_free(l);
+}
+
 TEST(a_search_that_a_shard_did_not_answer_tells_nothing)
 {
     ask_both(LOOKUP_BY_SEARCH);
