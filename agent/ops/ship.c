@@ -61,11 +61,11 @@ static void look(struct ship *s)
         resume_note_lost(&s->resume);
 }
 
-static uint64_t text_of(const struct trail *t)
+static uint64_t text_of(struct trail *t)
 {
     struct trail_lag lag;
 
-    trail_lag((struct trail *)t, trail_oldest(t), 0, &lag);
+    trail_lag(t, trail_oldest(t), 0, &lag);
     return lag.bytes;
 }
 
@@ -132,8 +132,10 @@ static void on_stop_signal(struct ship *s)
     }
     look(s);
     stop(s, SHIP_STOPPED);
-    if (s->result->view.lane.trouble != NULL)
-        close_all(s);
+    if (s->result->view.lane.trouble == NULL)
+        return;
+    why(s, "");
+    close_all(s);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -348,13 +350,17 @@ void ship_run(const struct ship_env *env, struct ship_result *result)
                       .result = result,
                       .resume = { .state = { -1, -1 } } };
 
+    struct err e = { 0 };
+
     *result = (struct ship_result){ 0 };
     if (uv_loop_init(&s.loop) != 0)
         abort();
     init_handles(&s);
-    result->end = start(&s, &result->err);
-    if (result->end != SHIP_DONE)
+    result->end = start(&s, &e);
+    if (result->end != SHIP_DONE) { /* else it was nothing, as no checkpoint */
+        result->err = e;
         close_all(&s);
+    }
     uv_run(&s.loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&s.loop) != 0)
         log_error(WHO, "something is still open");

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -111,7 +112,8 @@ def test_a_stop_is_gone_on_from(rig, number):
     one = stop(job, number)
     assert one["in_flight"] == 0, "what was in flight was not waited for"
     assert not one["finished"] and 0 < one["delivered"] < 3000
-    assert "the same command goes on from there" in job.log()
+    assert re.fullmatch(r"tallyman ship: stopped at \d+%; the same command goes on from "
+                        r"there\n", job.log()), job.log()
     assert len(places(rig)) == 1
     two = run(rig, *args)
     assert two["went_on"] and two["finished"] and two["duplicate"] == 0
@@ -192,6 +194,7 @@ def test_a_stop_does_not_wait_for_an_output_that_is_down(rig):
     job = Job(rig, "ship", rig.log_path, "-c", config, "--json")
     job.wait_log("trying again")
     assert stop(job)["in_flight"] == 10
+    assert re.search(r"stopped at 0%: .*onnect.*; the same command", job.log())
     rig.bulk.start()
 
 

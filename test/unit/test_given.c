@@ -246,6 +246,30 @@ TEST(a_file_that_is_read_is_let_go)
     stop();
 }
 
+static void on_more(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* A read may fail for a while, and nobody would tell that it works again. */
+TEST(who_waits_is_called_when_it_is_nudged)
+{
+    unsigned calls = 0;
+    struct waiter w = { .more = on_more, .arg = &calls };
+
+    logs_prepare();
+    logs_add("a", "a1\n");
+    give("a");
+    start();
+    trail_nudge(t);
+    EQ(0, calls);
+    trail_wait(t, &w);
+    trail_nudge(t);
+    trail_nudge(t);
+    EQ(1, calls);
+    stop();
+}
+
 TEST(an_empty_file_is_left_out)
 {
     logs_prepare();
