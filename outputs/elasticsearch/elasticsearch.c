@@ -20,6 +20,7 @@
 #include "outputs/elasticsearch/doubt.h"
 #include "outputs/elasticsearch/gzip.h"
 #include "outputs/elasticsearch/repair.h"
+#include "outputs/elasticsearch/stream.h"
 #include "outputs/elasticsearch/verdict.h"
 #include "outputs/output.h"
 
@@ -32,6 +33,9 @@
  * all items at once: it is told to do so a quarter before we give up, else none
  * of them would get its verdict. */
 #define SERVER_WAITS_LESS 4
+
+/* Beside those that carry events: whether there is a data stream. */
+#define OTHER_REQUESTS 1
 
 /* Of an error's reason in a warning: what to do about it has room as well. */
 #define REASON_SHOWN 320
@@ -46,6 +50,7 @@ struct request {
     struct client_request client;
     struct answer_reader *answer;
     struct doubt doubt;
+    struct stream_waiter waiter;
     struct buf packed;
     size_t plain_len;          /* of the batch that was given away */
     struct answer_error retry; /* the first that is to be retried */
@@ -63,7 +68,9 @@ struct output {
     struct gzip *gzip; /* NULL: not compressed */
     struct repair *repair;
     struct client *client;
-    char *path; /* of a bulk request */
+    struct stream *stream; /* NULL: it writes to none */
+    char *path;            /* of a bulk request */
+    char *stream_path;     /* the same, where the server sees to the stream */
     struct request *requests;
     uint64_t nrequests;
     uint64_t refreshed_ms; /* all stored by then can be found; 0: none yet */
@@ -257,27 +264,88 @@ static struct answer without_items(struct request *r,
     return a;
 }
 
+static void finish(struct request *r, struct answer *a)
+{
+    struct send *s = r->send;
+
+    if (a->kind != ANSWER_ITEMS) /* items of an error page, say */
+        batch_forget_verdicts(s->batch, s->first, s->count);
+    unpack(r->output, r);
+    if (a->kind == ANSWER_ITEMS &&
+        repair_refused(r->output->repair, s->batch, s->first, s->count) > 0)
+        a->again = a->why == NULL;
+    if (r->packed.cap > PACKED_KEPT)
+        buf_free(&r->packed);
+    r->send = NULL;
+    s->answered(s, a);
+}
+
+static void start(struct request *r);
+
+/* The server knows no require_data_stream, so it stored nothing. */
+static bool has_to_ask(struct request *r, const struct http_result *h)
+{
+    struct stream *stream = r->output->stream;
+
+    if (stream == NULL)
+        return false;
+    if (h->status == 0)
+        stream_doubt(stream);
+    if (!stream_is_unknown(h->status, answer_whole(r->answer)->reason))
+        return false;
+    stream_forgo(stream);
+    return true;
+}
+
 static void on_done(struct client_request *c, const struct http_result *h)
 {
     struct request *r = request_of(c);
     bool whole = answer_end(r->answer) && h->complete;
-    struct send *s = r->send;
     struct answer a;
 
+    if (has_to_ask(r, h)) {
+        start(r);
+        return;
+    }
     if (h->status == 200 && answer_has_items(r->answer))
         a = with_items(r, whole);
     else
         a = without_items(r, h);
-    if (a.kind != ANSWER_ITEMS) /* items of an error page, say */
-        batch_forget_verdicts(s->batch, s->first, s->count);
-    unpack(r->output, r);
-    if (a.kind == ANSWER_ITEMS &&
-        repair_refused(r->output->repair, s->batch, s->first, s->count) > 0)
-        a.again = a.why == NULL;
-    if (r->packed.cap > PACKED_KEPT)
-        buf_free(&r->packed);
-    r->send = NULL;
-    s->answered(s, &a);
+    finish(r, &a);
+}
+
+static void on_stream(struct stream_waiter *w, const char *why)
+{
+    struct request *r =
+        (struct request *)((char *)w - offsetof(struct request, waiter));
+    struct answer a = { .kind = ANSWER_BLOCKED, .topic = "data stream" };
+
+    if (why == NULL) {
+        start(r);
+        return;
+    }
+    snprintf(r->why, sizeof(r->why), "%s", why);
+    a.why = r->why;
+    finish(r, &a);
+}
+
+/* Sends what is packed. */
+static void start(struct request *r)
+{
+    struct output *o = r->output;
+
+    r->retry = (struct answer_error){ 0 };
+    r->busy = r->doubtful = false;
+    answer_start(r->answer);
+    r->waiter.done = on_stream;
+    if (o->stream != NULL && !stream_is_ready(o->stream)) {
+        stream_wait(o->stream, &r->waiter);
+        return;
+    }
+    r->client.path = o->stream != NULL && stream_is_required(o->stream)
+                         ? o->stream_path
+                         : o->path;
+    client_send(o->client, &r->client);
 }
 
 /* There are as many as may be under way. */
@@ -295,11 +363,8 @@ static void es_send(struct output *o, struct send *s)
 {
     struct request *r = free_request(o, s);
 
-    r->retry = (struct answer_error){ 0 };
-    r->busy = r->doubtful = false;
-    answer_start(r->answer);
     r->client.body = pack(o, r);
-    client_send(o->client, &r->client);
+    start(r);
 }
 
 /* ---- what is there already ---- */
@@ -335,6 +400,7 @@ static void on_looked_up(void *arg, const struct doubt_result *result)
         .status = result->status,
         .retry_after_ms = result->retry_after_ms,
         .why = result->why,
+        .topic = "look-up",
     };
 
     if (result->refreshed_ms > r->output->refreshed_ms)
@@ -367,7 +433,6 @@ static void open_requests(struct output *o, uint64_t n)
         r->output = o;
         r->answer = answer_new(on_item, r);
         r->client.method = HTTP_POST;
-        r->client.path = o->path;
         r->client.kind = o->gzip != NULL ? HTTP_NDJSON_GZIP : HTTP_NDJSON;
         r->client.once = elasticsearch_rolls_over(o->settings);
         r->client.data = on_data;
@@ -388,7 +453,9 @@ static void es_free(struct output *o)
     action_free(o->action);
     gzip_free(o->gzip);
     repair_free(o->repair);
+    stream_free(o->stream);
     free(o->path);
+    free(o->stream_path);
     free(o);
 }
 
@@ -413,6 +480,9 @@ static void on_product(void *arg, const struct product *p, const char *why)
 {
     struct output *o = arg;
 
+    if (o->stream != NULL && why == NULL && p->version[0] != '\0' &&
+        (p->can & CAN_REQUIRE_DATA_STREAM) == 0)
+        stream_forgo(o->stream);
     if (why != NULL)
         log_debug(o->who, "it is not known what answers: %s", why);
     else
@@ -430,8 +500,8 @@ static struct output *es_open(const struct output_env *env, const void *conf,
     o->who = env->who;
     o->loop = env->loop;
     o->buffers = env->buffers;
-    o->client =
-        client_open(env->loop, env->who, c, (unsigned)env->in_flight, e);
+    o->client = client_open(env->loop, env->who, c,
+                            (unsigned)env->in_flight + OTHER_REQUESTS, e);
     if (o->client == NULL) {
         free(o);
         return NULL;
@@ -439,6 +509,10 @@ static struct output *es_open(const struct output_env *env, const void *conf,
     o->action = action_new(elasticsearch_target(c));
     o->repair = repair_new();
     o->path = bulk_path(c);
+    if (c->data_stream != NULL) {
+        o->stream = stream_new(o->client, c->data_stream);
+        o->stream_path = xprintf("%s&require_data_stream=true", o->path);
+    }
     if (c->compression == COMPRESSION_GZIP)
         o->gzip = gzip_new();
     open_requests(o, env->in_flight);

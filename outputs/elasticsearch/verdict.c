@@ -129,6 +129,14 @@ static const struct {
         "the cluster is busy; if it lasts, it needs more nodes or fewer "
         "shards" } },
 
+    /* Of require_alias and require_data_stream: no event is at fault. */
+    { ONE(404),
+      "index_not_found_exception",
+      "request flag is [true]",
+      { WAIT, "target missing",
+        "make the alias, or the data stream's index template, first: `tallyman "
+        "setup` does" } },
+
     /* What the server says of the request, not of what is in it. */
     { ONE(400),
       NULL,

@@ -144,6 +144,14 @@ class BulkServer:
         self.host = host
         self.unix = unix                        # a socket's path, instead of a port
         self.nodes: dict | None = None          # what GET /_nodes/http answers
+        self.streams: set[str] | None = None    # data streams; None: any name is one
+        self.template = True                    # that makes any name one
+        self.plain: set[str] = set()            # names of indices and aliases
+        self.hidden: set[str] = set()           # what a user may not see
+        self.may_resolve = True                 # GET /_resolve/index
+        self.hides_itself = False               # GET / is forbidden
+        # Whether _bulk knows require_data_stream.
+        self.knows_require = flavour == "elasticsearch"
         self.with_type = False                  # as Elasticsearch 7, OpenSearch 1
         self.poison: Callable[[Offered], bool] | None = None
         self.admin: Admin | None = None         # for `tallyman setup`
@@ -656,8 +664,12 @@ class _Handler(BaseHTTPRequestHandler):
         if why := self.bulk.unsigned(self, b""):
             return self.answer_unsigned(why)
         path = urlsplit(self.path).path
+        if path.startswith("/_resolve/index/") and self.bulk.streams is not None:
+            return self.resolve(path.split("/")[3])
         if path == "/_nodes/http" and self.bulk.nodes is not None:
             return self.answer_json(200, {"nodes": self.bulk.nodes})
+        if self.bulk.hides_itself:
+            return self.answer_error(403, "security_exception", "not for you")
         if path != "/":
             return self.answer_error(404, "resource_not_found_exception", self.path)
         version = {"number": "8.19.21", "build_flavor": "default"}
@@ -668,7 +680,37 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def resolve(self, name: str) -> None:
+        bulk = self.bulk
+        if not bulk.may_resolve:
+            return self.answer_error(403, "security_exception",
+                                     "no permissions for [indices:admin/resolve/index]")
+        if name not in (bulk.streams | bulk.plain) - bulk.hidden:
+            return self.answer_error(404, "index_not_found_exception",
+                                     f"no such index [{name}]")
+        self.answer_json(200, {
+            "indices": [{"name": n} for n in bulk.plain if n == name],
+            "aliases": [],
+            "data_streams": [{"name": n} for n in bulk.streams if n == name]})
+
+    def make_stream(self, name: str) -> None:
+        bulk = self.bulk
+        self.discard_body()
+        if not bulk.authorized(self.headers.get("Authorization")):
+            return self.answer_unauthorized()
+        if name in bulk.streams:
+            return self.answer_error(400, "resource_already_exists_exception",
+                                     f"data_stream [{name}] already exists")
+        if not bulk.template:
+            return self.answer_error(400, "illegal_argument_exception", "no matching "
+                                     f"index template found for data stream [{name}]")
+        bulk.streams.add(name)
+        self.answer_json(200, {"acknowledged": True})
+
     def do_PUT(self) -> None:
+        name = urlsplit(self.path).path.removeprefix("/_data_stream/")
+        if self.bulk.streams is not None and "/" not in name:
+            return self.make_stream(name)
         if self.ask_admin():
             return
         self.bulk.violate(f"unexpected {self.command} {self.path}")
@@ -820,10 +862,17 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(500, text.encode(), "application/json")
         if fault and fault.kind == "hang":
             self.hold()
+        required = "require_data_stream" in parse_qs(urlsplit(self.path).query)
+        if required and not bulk.knows_require:
+            return self.answer_error(
+                400, "illegal_argument_exception", "request [/_bulk] contains "
+                "unrecognized parameter: [require_data_stream]")
         offered = self.split(body)
         if offered is None:
             return
         request.items = len(offered)
+        if not self.to_streams(offered, required):
+            return
         if bulk.max_pressure is not None and len(body) > bulk.max_pressure:
             return self.answer_error(
                 429, faults.QUEUE_FULL.type,
@@ -835,6 +884,25 @@ class _Handler(BaseHTTPRequestHandler):
                 "Validation Failed: 1: id [x] is too long, must be no longer than "
                 "512 bytes but was: 600;")
         self.answer_items(bulk.take(offered), fault)
+
+    def to_streams(self, offered: list[Offered], required: bool) -> bool:
+        """False: answered. An event for what is no data stream would make an index."""
+        bulk = self.bulk
+        if bulk.streams is None:
+            return True
+        for o in offered:
+            if o.index not in bulk.streams and bulk.template:
+                bulk.streams.add(o.index)
+        missing = [o for o in offered if o.index not in bulk.streams]
+        if missing and required:
+            fault = Item(404, "index_not_found_exception", "no such index [{index}] and "
+                         "[require_data_stream] request flag is [true] and [{index}] "
+                         "is not a data stream")
+            self.answer_items([bulk._error_item(o, fault) for o in offered], None)
+            return False
+        if missing:
+            bulk.violate(f"{missing[0].index} has become a plain index")
+        return True
 
     def split(self, body: bytes) -> list[Offered] | None:
         """The items; where it is no bulk body, answers 400 and gives None."""

@@ -80,6 +80,14 @@ TEST(items_get_the_verdict_that_their_answer_means)
         { 400, "document_parsing_exception",
           "Limit of total fields [3] has been exceeded", VERDICT_REFUSED },
         { 500, "node_disconnected_exception", "disconnected", VERDICT_RETRY },
+        { 404, "index_not_found_exception",
+          "no such index [x] and [require_alias] request flag is [true] and "
+          "[x] is not an alias",
+          VERDICT_RETRY },
+        { 404, "index_not_found_exception",
+          "no such index [x] and [require_data_stream] request flag is [true] "
+          "and [x] is not a data stream",
+          VERDICT_RETRY },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
