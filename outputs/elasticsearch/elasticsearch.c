@@ -314,11 +314,12 @@ static void on_done(struct client_request *c, const struct http_result *h)
     finish(r, &a);
 }
 
-static void on_stream(struct stream_waiter *w, const char *why)
+static void on_stream(struct stream_waiter *w, const char *topic,
+                      const char *why)
 {
     struct request *r =
         (struct request *)((char *)w - offsetof(struct request, waiter));
-    struct answer a = { .kind = ANSWER_BLOCKED, .topic = "data stream" };
+    struct answer a = { .kind = ANSWER_BLOCKED, .topic = topic };
 
     if (why == NULL) {
         start(r);

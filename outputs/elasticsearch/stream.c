@@ -78,7 +78,7 @@ void stream_doubt(struct stream *s)
 /* ---- asking ---- */
 
 /* Those who wait now: one that fails may come back with the next question. */
-static void tell(struct stream *s, const char *why)
+static void tell(struct stream *s, const char *topic, const char *why)
 {
     struct stream_waiter *w = s->waiting;
 
@@ -89,7 +89,7 @@ static void tell(struct stream *s, const char *why)
     while (w != NULL) {
         struct stream_waiter *next = w->next;
 
-        w->done(w, why);
+        w->done(w, topic, why);
         w = next;
     }
 }
@@ -103,7 +103,7 @@ static void tell_answer(struct stream *s, const struct http_result *result,
     client_why(&s->request, result, answer, sizeof(answer));
     snprintf(s->why, sizeof(s->why), "%s data stream %s: %s%s%s", what, s->name,
              answer, advice != NULL ? "; " : "", advice != NULL ? advice : "");
-    tell(s, s->why);
+    tell(s, result->complete ? what : "data stream", s->why);
 }
 
 static void send_request(struct stream *s, enum http_method method,
@@ -125,12 +125,12 @@ static void on_made(struct client_request *r, const struct http_result *result)
     struct span answer = span(r->answer.at, r->answer.len);
 
     if (result->complete && result->status == 200)
-        tell(s, NULL);
+        tell(s, NULL, NULL);
     else if (result->complete && result->status == 400 && answer.len > 0 &&
              memmem(answer.at, answer.len, "resource_already_exists", 23) !=
                  NULL &&
              memmem(answer.at, answer.len, "data_stream [", 13) != NULL)
-        tell(s, NULL); /* it is there, only not shown to us */
+        tell(s, NULL, NULL); /* it is there, only not shown to us */
     else
         tell_answer(s, result, "cannot make",
                     "make it or its index template first, as `tallyman setup` "
@@ -194,7 +194,7 @@ static void on_resolved(struct client_request *r,
     else if (result->complete && result->status == 404)
         found = FOUND_NOTHING;
     if (found == FOUND_STREAM) {
-        tell(s, NULL);
+        tell(s, NULL, NULL);
     } else if (found == FOUND_NOTHING) {
         send_request(s, HTTP_PUT, "/_data_stream/", on_made);
     } else if (found == FOUND_OTHER) {
@@ -202,7 +202,7 @@ static void on_resolved(struct client_request *r,
                  "%s is no data stream but an index or an alias; delete it, or "
                  "write to it as `index`",
                  s->name);
-        tell(s, s->why);
+        tell(s, "no data stream", s->why);
     } else {
         tell_answer(s, result, "cannot find out whether there is a",
                     result->status == 403 ? "the user needs "

@@ -19,8 +19,9 @@ struct stream;
 
 /* Who waits until it is known. */
 struct stream_waiter {
-    /* `why`, for people, is NULL where requests may go. Never from within. */
-    void (*done)(struct stream_waiter *w, const char *why);
+    /* `why`, for people, is NULL where requests may go; `topic` is its kind, in
+     * fixed words. Never from within. */
+    void (*done)(struct stream_waiter *w, const char *topic, const char *why);
     struct stream_waiter *next;
 };
 
