@@ -157,7 +157,8 @@ static int check_dashboards(const char *where)
         wrong = hosts_check_url(where);
     if (wrong == NULL)
         return EXIT_OK;
-    return cli_misuse("setup", "--dashboards: '%s' %s", where, wrong);
+    /* Not the URL itself: what is wrong may be that it has a password. */
+    return cli_misuse("setup", "--dashboards: the URL %s", wrong);
 }
 
 /* Both are what the server says of itself. */

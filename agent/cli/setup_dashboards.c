@@ -218,6 +218,7 @@ static void ask_console(struct setup *s, const struct buf *objects)
     settings.hosts = (struct opt_list){ &url, 1 };
     /* These are of the cluster's own servers. */
     settings.unix_socket = NULL;
+    settings.discover = OPT_FALSE;
     settings.tls.ca_fingerprint = NULL;
     settings.tls.server_name = NULL;
     if (ask_open(&a, &settings, &e) != 0) {

@@ -40,8 +40,9 @@ static bool says(const struct ask *a, const char *text)
     return s.len > 0 && memmem(s.at, s.len, text, strlen(text)) != NULL;
 }
 
-/* 405 and 410 say so; older servers take the API for an index. */
-bool setup_lacks(const struct ask *a)
+/* Whether the last answer says that the server has no such API: 405 and 410
+ * do; older ones take it for an index. */
+static bool is_lacking(const struct ask *a)
 {
     if (a->status == 405 || a->status == 410)
         return true;
@@ -116,7 +117,7 @@ static int look(struct setup *s, const struct wanted *w, struct object *there)
     unsigned status = ask(a, HTTP_GET, w->path, NULL);
     int rc;
 
-    if (setup_lacks(a)) {
+    if (is_lacking(a)) {
         lacking(s, w);
         return ERR_IO;
     }
@@ -271,7 +272,7 @@ static void data_stream(struct setup *s)
     char *path = path_of("/_data_stream/", name, "");
     unsigned status = ask(&s->ask, HTTP_GET, path, NULL);
 
-    if (setup_lacks(&s->ask))
+    if (is_lacking(&s->ask))
         setup_step(s, title, name, SETUP_SKIPPED,
                    "this server has no /_data_stream: it is made with the "
                    "first event");
@@ -284,7 +285,8 @@ static void data_stream(struct setup *s)
         tell_error(s, title, name,
                    is_elasticsearch(s)
                        ? "index privilege create_index"
-                       : "permission indices:admin/data_stream/create");
+                       : "permissions indices:admin/data_stream/get and "
+                         "/create");
     free(path);
 }
 

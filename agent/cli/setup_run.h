@@ -50,7 +50,4 @@ void setup_step(struct setup *s, const char *title, const char *name,
 void setup_objects(struct setup *s);
 void setup_dashboards(struct setup *s);
 
-/* Whether the last answer says that the server has no such API. */
-bool setup_lacks(const struct ask *a);
-
 #endif

@@ -413,10 +413,14 @@ def test_a_console_that_does_not_take_them_is_told(elastic, lacks, said):
     assert outcomes(steps)[:4] == ["created"] * 4
 
 
-def test_the_place_of_the_dashboards_has_to_be_a_url_or_a_file(elastic):
-    done = run_program("setup", "--hosts", elastic.url, "--dashboards", "ftp://x")
+@pytest.mark.parametrize("url, said", [
+    ("ftp://x", "must begin with http"),
+    ("https://u:s3cret@x", "may not hold credentials")])
+def test_the_place_of_the_dashboards_has_to_be_a_url_or_a_file(elastic, url, said):
+    done = run_program("setup", "--hosts", elastic.url, "--dashboards", url)
     assert done.returncode == USAGE
-    assert "--dashboards: 'ftp://x' must begin with http" in done.stderr
+    assert f"--dashboards: the URL {said}" in done.stderr
+    assert "s3cret" not in done.stderr
 
 
 # -- for programs -------------------------------------------------------------------
