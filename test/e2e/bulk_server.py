@@ -366,8 +366,11 @@ class BulkServer:
         doc = self.docs.get(key)
         if doc is None:
             doc = self.docs[key] = Doc(o.index, o.id, o.doc)
-        elif doc.doc != o.doc and not doc.is_gap:   # more may be known of a loss
-            self.violations.append(f"id {o.id}: offered with other bytes before")
+        elif doc.doc != o.doc:
+            # More may be known of a loss; what was refused may have been repaired.
+            if not doc.is_gap and 400 not in doc.answers:
+                self.violations.append(f"id {o.id}: offered with other bytes before")
+            doc.doc = o.doc
         o.before = doc.offered
         doc.offered += 1
         if self.item_fault:

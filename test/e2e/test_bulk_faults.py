@@ -93,23 +93,6 @@ def test_a_refused_item_goes_to_the_dead_letters_with_its_reason(rig, name):
     assert all(len(d.answers) == 1 for d in rig.bulk.docs.values())
 
 
-def test_a_document_with_a_key_twice_is_refused_by_the_server(rig):
-    """Real logs hold them, in the bodies of patches."""
-    rig.log.append(5)
-    line = rig.log.make().replace(b'"verb":', b'"x":{"a":1,"a":2},"verb":')
-    rig.log.write(line + b"\n")
-    good = rig.log.lines[:]
-    rig.log.lines.append(line)
-    rig.log.append(5)
-    good += rig.log.lines[6:]
-    a = rig.start()
-    rig.wait_archived()
-    rig.wait_settled(a, read=11)
-    assert_once(rig.bulk, good)
-    [letter] = a.dead("search")
-    assert letter["kind"] == "refused" and letter["status"] == 400
-
-
 def test_an_event_that_is_there_already_counts_as_duplicate(rig):
     rig.log.append(30)
     first = rig.start({"search": rig.search()})
