@@ -372,7 +372,7 @@ static uint32_t how_many(const struct shipment *s)
 
     if (batch_bytes_of(b, 0, n).len <= most)
         return n;
-    while (batch_bytes_of(b, 0, fit + 1).len <= most)
+    while (fit < n && batch_bytes_of(b, 0, fit + 1).len <= most)
         fit++;
     return fit;
 }

@@ -102,6 +102,19 @@ def test_what_is_too_large_is_not_sent_again_and_again(rig):
     assert sum(r.body_bytes for r in fit) / len(fit) > 10_000
 
 
+def test_an_event_above_the_limit_goes_alone(rig):
+    """The last of a batch, when those before it have gone."""
+    rig.bulk.max_body = 40_000
+    for _ in range(10):
+        rig.log.append(19)
+        rig.log.append(1, pad=35_000)
+    a = rig.start({"search": rig.search(batch_events=20)})
+    rig.wait_delivered(deadline=40)
+    alone = [r for r in rig.bulk.requests if r.status == 200 and r.body_bytes > 34_000]
+    assert len(alone) == 10 and all(r.items == 1 for r in alone)
+    assert rig.wait_settled(a)["audit/search"]["request_limit"] <= 40_000
+
+
 def test_a_size_that_is_always_too_much_is_not_asked_for_again_and_again(rig):
     """A 429 of indexing pressure: nothing tells it from a server that is busy, but
     that it comes again with one request alone."""
