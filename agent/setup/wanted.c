@@ -13,6 +13,8 @@
 #define ROLLOVER_PARTS  12
 #define ROLLOVER_MAX_MS (30 * DAY_MS)
 #define ROLLOVER_SIZE   "50gb"
+/* Above the built-in logs-*-* (100) and what Fleet makes (200). */
+#define PRIORITY_MIN 250
 
 /* ---- filling in ---- */
 
@@ -117,6 +119,17 @@ static bool is_elasticsearch(const struct wanted_how *how)
     return how->product->name == PRODUCT_ELASTICSEARCH;
 }
 
+/* Of two patterns that fit one name the longer one counts; a server takes none
+ * of the same priority. */
+static char *priority(const struct place *p)
+{
+    size_t n = PRIORITY_MIN;
+
+    for (const char *c = p->title; *c != '\0'; c++)
+        n += *c != '*';
+    return xprintf("%zu", n);
+}
+
 /* By which an index finds its policy. One of ISM says itself which are its
  * indices. A server without either refuses the setting. */
 static char *template_settings(const struct wanted_how *how)
@@ -209,6 +222,7 @@ static void fill_text(struct wanted *w, enum wanted_what what,
     const struct fill fills[] = {
         { "$flat", flat_type(how) },
         { "$patterns", xstrdup(how->place->patterns) },
+        { "$priority", priority(how->place) },
         { "$settings", template_settings(how) },
         { "$hot", hot_actions(how, w->kind) },
         { "$delete_age", delete_age(how, w->kind) },

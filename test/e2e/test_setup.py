@@ -255,7 +255,7 @@ def test_who_may_not_is_told_what_it_takes(cluster):
 
 def test_another_template_for_the_same_indices_is_the_servers_to_tell(cluster):
     cluster.admin.store["index"]["other"] = {
-        "index_patterns": ["auditing-*"], "priority": 250}
+        "index_patterns": ["auditing-*"], "priority": 250 + len("auditing-")}
     steps = prepare(cluster, code=FAILED)
     assert "[other] that have the same priority" in steps["index template"]
     assert outcomes(steps)[:3] == ["created"] * 3
@@ -313,6 +313,15 @@ def test_a_data_stream_is_made(rig, cluster):
     # ILM counts from the rollover, ISM from when the index was made.
     assert delete_age(cluster, name=f"tallyman-{name}") == (
         "365d" if cluster.flavour == "elasticsearch" else "395d")
+
+
+def test_two_outputs_of_one_cluster_do_not_clash(rig, cluster):
+    """Not even where the pattern of one fits the name of the other."""
+    prepare(cluster, *configured(rig, cluster, index='"audit-%Y.%m.%d"'))
+    prepare(cluster, *configured(rig, cluster, data_stream="audit-stream"))
+    templates = cluster.admin.store["index"]
+    assert (templates["tallyman-audit-stream"]["priority"]
+            > templates["tallyman-audit"]["priority"] > 200)
 
 
 def test_without_its_api_a_data_stream_comes_with_the_first_event(rig, cluster):

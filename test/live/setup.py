@@ -138,7 +138,7 @@ class SetUp:
     def clashing(self) -> str:
         """Another template for the same indices: the server says which."""
         self.server.ask("PUT", "/_index_template/somebodys", {
-            "index_patterns": ["clash-*"], "priority": 250})
+            "index_patterns": ["clash-*"], "priority": 250 + len("clash-")})
         steps = self.run("-c", self.config(index="clash-%Y"), code=1)
         step = steps["tallyman-clash"]
         require(step["outcome"] == "failed" and "somebodys" in step["why"]

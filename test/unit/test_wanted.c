@@ -220,6 +220,22 @@ TEST(a_template_names_its_policy_where_there_can_be_one)
     HAS(w.text.at, "\"settings\": {}");
 }
 
+TEST(the_longer_of_two_patterns_counts)
+{
+    be(PRODUCT_OPENSEARCH, "3.8.0");
+    go_to("audit-%Y.%m.%d", NULL);
+    make(WANTED_TEMPLATE, 365);
+    HAS(body_text, "\"priority\": 256,");
+    make(WANTED_POLICY, 365);
+    HAS(body_text, "\"priority\": 256}");
+    go_to("audit-%Y-x", NULL);
+    make(WANTED_TEMPLATE, 365);
+    HAS(body_text, "\"priority\": 258,");
+    go_to(NULL, "audit-stream");
+    make(WANTED_TEMPLATE, 365);
+    HAS(body_text, "\"priority\": 262,");
+}
+
 TEST(an_old_ilm_has_no_place_for_a_mark)
 {
     go_to(NULL, NULL);
