@@ -321,6 +321,8 @@ class Sky:
 
     def has_shipped(self, file: LogFile, until: int) -> bool:
         self.check_alive()
+        if file.doomed == "deleted":    # what was not read by then never will be
+            return True
         stored = self.bulk.stored()
         for doc in stored[self.looked_at:]:
             if m := SEQUENCE.search(doc.doc):

@@ -153,6 +153,12 @@ class Verdicts(unittest.TestCase):
         self.ledger.scraps.append(Scrap(b'{"kind":"Ev', self.deleted))
         self.assertTrue(self.judge(self.lines).is_good())
 
+    def test_the_part_of_a_lost_event_that_was_read(self) -> None:
+        part = self.lines[13][:100]
+        rest = [*self.lines[:13], self.gap(12, 20), *self.lines[20:]]
+        self.assertTrue(self.judge(rest, [self.letter(part)]).is_good())
+        self.assertFalse(self.judge(self.lines, [self.letter(part)]).is_good())
+
     def test_a_dead_letter_for_an_event(self) -> None:
         r = self.judge(self.lines[1:], [self.letter(self.lines[0])])
         self.assertEqual((r.missing, len(r.letters)), ([0], 1))
