@@ -139,6 +139,7 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
         checkpoint_free(&c);
         return ERR_BUSY; /* the roll first: it has the file's place */
     }
+    l->is_headless = c.id.head_len == 0;
     c.mark = l->mark;
     lane_print_horizon(l, &m, &c);
     checkpoint_print(&c, text);
@@ -175,17 +176,18 @@ static const struct saver_ops saver_ops = { print_checkpoint, on_saved };
  */
 static void find_place(struct lane *l, const struct checkpoint *c)
 {
-    struct file *f = trail_find(l->env.trail, &c->id);
+    struct file *f;
 
     l->last_us = c->last_us;
-    if (f == NULL && c->id.head_len == 0 && c->offset == 0) {
-        log_warn(l->who,
-                 "%.*s, of which nothing was read yet, is not there any more; "
-                 "starting at the oldest file there is",
-                 (int)c->path.len, c->path.at);
-        cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
+    l->is_headless = c->id.head_len == 0;
+    if (c->id.head_len == 0 && c->offset == 0) {
+        f = trail_find_unread(l->env.trail, &c->id);
+        log_info(l->who, "nothing was read yet: starting at the start of %s",
+                 f != NULL ? file_path(f) : "the log");
+        cursor_seek(&l->cursor, f, 0, NULL);
         return;
     }
+    f = trail_find(l->env.trail, &c->id);
     if (f == NULL)
         f = trail_add_lost(l->env.trail, &c->id, span(c->path.at, c->path.len));
     if (file_loss(f) != LOSS_NONE)

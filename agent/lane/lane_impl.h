@@ -66,6 +66,7 @@ struct lane {
     struct file *saved;  /* where the checkpoint on disk is: kept for it */
     struct file *saving; /* where the one that is being written is */
     bool has_checkpoint; /* there is one on disk */
+    bool is_headless;    /* it is of an empty file, known by its inode alone */
     bool barrier;        /* no sending until a checkpoint is saved */
     bool may_repeat;     /* the output may store an event twice */
     struct horizon horizon;

@@ -396,9 +396,11 @@ bool lane_expects_nothing(const struct lane *l)
 }
 
 /* A new file is a new place, even while nothing of it is settled: the old one
- * may be gone at the next start. */
+ * may be gone at the next start. So is one that has a head now. */
 static void note_file(struct lane *l)
 {
+    if (l->is_headless && l->cursor.read_bytes > 0)
+        lane_save(l);
     if (l->cursor.file == l->noted)
         return;
     l->noted = l->cursor.file;

@@ -411,6 +411,22 @@ struct file *trail_find(const struct trail *t, const struct identity *id)
     return f != NULL ? f : find(t, id, false);
 }
 
+struct file *trail_find_unread(const struct trail *t, const struct identity *id)
+{
+    struct file *unread = NULL, *found;
+    bool on_record = false;
+
+    for (struct file *f = t->chain.oldest; f != NULL; f = f->next) {
+        if (unread == NULL && !f->passed)
+            unread = f;
+        on_record |= f->remembered;
+    }
+    if (on_record || t->conf->start == START_BEGINNING)
+        return unread;
+    found = trail_find(t, id);
+    return found != NULL ? found : unread;
+}
+
 struct file *trail_add_lost(struct trail *t, const struct identity *id,
                             struct span path)
 {

@@ -92,6 +92,12 @@ struct file *trail_newest(const struct trail *t);
 struct file *trail_last(const struct trail *t);
 /* The one that is, or was, this one; NULL where nothing is known of it. */
 struct file *trail_find(const struct trail *t, const struct identity *id);
+/* Where somebody goes who has read nothing, and was at the start of a file that
+ * was empty: its inode alone, which may be another's by now, does not tell. The
+ * first file that was not read; where the order of the files is not on record
+ * and old ones are not wanted, the one with that inode. NULL: there is none. */
+struct file *trail_find_unread(const struct trail *t,
+                               const struct identity *id);
 /* A file of which there is nothing left but this: it comes before all that were
  * not read to their ends. */
 struct file *trail_add_lost(struct trail *t, const struct identity *id,

@@ -6,8 +6,11 @@ The file output shows the order as well, so most tests look there first."""
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import signal
+
+import pytest
 
 from auditlog import AuditLog, make_line
 from checks import assert_gap, assert_quarantined
@@ -392,6 +395,40 @@ def test_an_unlinked_live_file_is_still_read(rig):
     rig.log.append(10)
     rig.wait_archived()
     rig.wait_delivered()
+
+
+@pytest.mark.parametrize("start", ["beginning", "end"])
+def test_the_inode_of_a_log_that_was_empty_is_used_again(rig, start):
+    """All that is known of the place is that inode; what was written while the agent
+    was down came before the log that has it now."""
+    old = rig.log.append(0)
+    if start == "end":
+        old = rig.log.append(5)
+        rig.log.rotate()
+    a = rig.start(trail={"start": start})
+    roll = a.state / "audit.roll"
+    wait_until(lambda: len(list(a.state.glob("*.checkpoint"))) == 2, "two checkpoints")
+    if old:
+        wait_until(lambda: roll.exists() and b" read " in roll.read_bytes(), "the roll")
+    a.kill()
+    inode = rig.log.path.stat().st_ino
+    rig.log.append(20)
+    rig.log.close()
+    to = rig.log.rotated_name()
+    to.with_name(to.name + ".gz").write_bytes(gzip.compress(rig.log.path.read_bytes()))
+    rig.log.path.unlink()
+    for n in range(100):
+        rig.log.open()
+        if rig.log.path.stat().st_ino == inode:
+            break
+        rig.log.close()
+        rig.log.path.rename(rig.log.path.with_name(f"zzz{n}"))
+    else:
+        pytest.skip("no inode is used again here")
+    a.start()
+    new = rig.log.lines[len(old):] + rig.log.append(5)
+    rig.wait_archived(text=b"".join(line + b"\n" for line in new))
+    rig.wait_delivered(lines=new)
 
 
 def test_a_new_file_with_an_old_inode_is_read_from_its_start(rig):
