@@ -105,6 +105,20 @@ void file_close(struct file *f)
     f->version++;
 }
 
+/* Whether what stood there still does. */
+static bool end_holds(const struct file *f, const struct live_end *end)
+{
+    char bytes[IDENTITY_GUARD_MAX];
+    struct stat st;
+
+    if (fstat(f->fd, &st) != 0 || (uint64_t)st.st_size < end->at)
+        return false;
+    return end->len == 0 ||
+           (file_pread(f->fd, bytes, end->len, end->at - end->len) ==
+                (ssize_t)end->len &&
+            memcmp(bytes, end->bytes, end->len) == 0);
+}
+
 void file_update_head(struct file *f)
 {
     uint32_t before = f->id.head_len;
@@ -114,7 +128,8 @@ void file_update_head(struct file *f)
     if (f->fd < 0 || f->head_is_whole || fstat(f->fd, &st) != 0 ||
         head_read(f->fd, f->form == FORM_GZ, &h, NULL) != 0)
         return;
-    if (before > 0 && !identity_has_head(&f->id, &h))
+    if ((before > 0 && !identity_has_head(&f->id, &h)) ||
+        (f == f->chain->live && !end_holds(f, &f->chain->live_end)))
         return; /* it was cut, and is known by what it held */
     identity_set(&f->id, &st, &h);
     f->head_is_whole = h.is_whole;
@@ -387,22 +402,8 @@ void chain_note_end(struct chain *c, const struct file *f, uint64_t at,
 {
     if (f == c->live && at > c->live_end.at)
         set_end(&c->live_end, at, before);
-    if (f == c->live && !f->head_is_whole)
+    if (f == c->live)
         file_update_head(c->live);
-}
-
-/* Whether what stood there still does. */
-static bool end_holds(const struct file *f, const struct live_end *end)
-{
-    char bytes[IDENTITY_GUARD_MAX];
-    struct stat st;
-
-    if (fstat(f->fd, &st) != 0 || (uint64_t)st.st_size < end->at)
-        return false;
-    return end->len == 0 ||
-           (file_pread(f->fd, bytes, end->len, end->at - end->len) ==
-                (ssize_t)end->len &&
-            memcmp(bytes, end->bytes, end->len) == 0);
 }
 
 /* The live file goes on from its start as a new one. */
@@ -479,6 +480,7 @@ bool chain_check_live(struct chain *c)
         n = file_pread(f->fd, now.bytes, now.len, now.at - now.len);
         if (n == (ssize_t)now.len)
             *end = now;
+        file_update_head(f);
     }
     if ((uint64_t)st.st_size > f->text_size)
         c->grown += (uint64_t)st.st_size - f->text_size;

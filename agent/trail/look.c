@@ -12,6 +12,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/trail/gunzip.h"
 #include "agent/trail/known.h"
 
 /* A file that is empty, or a .gz that nothing can be made of, may still be in
@@ -52,16 +53,25 @@ static void enter(struct chain *c, struct file *live, struct entry *e)
     file_open(f); /* says why it cannot */
 }
 
-/* Whether there is nothing in it yet to know it by. */
-static bool is_premature(const struct chain *c, const struct entry *e,
-                         const struct head *h)
+/* Whether there is nothing in it yet to know it by: copytruncate has perhaps
+ * just begun. */
+static bool is_premature(const struct entry *e, const struct head *h)
 {
     int64_t age_ms = clock_wall_us() / 1000 - e->st.st_mtim.tv_sec * 1000;
 
-    if (h->len > 0 ||
-        (!e->sibling.is_gz && (!c->was_scanned || e->st.st_size > 0)))
+    if (h->len > 0 || (!e->sibling.is_gz && e->st.st_size > 0))
         return false;
     return age_ms > -YOUNG_MS && age_ms < YOUNG_MS;
+}
+
+/* Whether a .gz does not tell yet what it is made of; one of half a line alone
+ * does once it is whole. */
+static bool is_begun(const struct entry *e, const struct head *h)
+{
+    uint32_t size;
+
+    return e->sibling.is_gz && !h->is_whole &&
+           (h->len == 0 || !gunzip_size(e->fd, &size) || size != h->len);
 }
 
 /* The file that the path names, if it is known. */
@@ -78,22 +88,21 @@ static struct file *known_live(const struct chain *c, const struct live *l)
 static void see_unknown(struct chain *c, const struct live *l,
                         struct file **live, struct entry *e)
 {
-    bool is_gz = e->sibling.is_gz;
     struct file *f = NULL;
     struct head h = { 0 };
 
-    if (e->fd < 0 || head_read(e->fd, is_gz, &h, NULL) != 0) {
+    if (e->fd < 0 || head_read(e->fd, e->sibling.is_gz, &h, NULL) != 0) {
         enter(c, *live, e);
         return;
     }
-    if (is_gz && !h.is_whole)
+    if (is_begun(e, &h))
         f = known_plain_of(c, e); /* it is being compressed */
     if (f != NULL) {
         e->file = f;
         name_set(f, FORM_GZ, e->path, &e->st);
         return;
     }
-    if (is_premature(c, e, &h)) {
+    if (is_premature(e, &h)) {
         c->is_unsettled = true;
         return;
     }
@@ -104,14 +113,16 @@ static void see_unknown(struct chain *c, const struct live *l,
         return;
     }
     f = known_by_text(c, *live, e, &h);
-    if (f == NULL && chain_check_live(c)) {
-        *live = known_live(c, l); /* after it was copied, then */
-        f = known_by_text(c, *live, e, &h);
-    }
-    if (f != NULL)
+    if (f != NULL) {
         adopt(c, f, e);
-    else
+    } else if (chain_check_live(c)) { /* cut just now: this may be its copy */
+        *live = known_live(c, l);
+        see_unknown(c, l, live, e);
+    } else if (l->fd >= 0 && live_was_cut(l, l->fd)) {
+        c->is_unsettled = true; /* before we had it open: look again, then */
+    } else {
         enter(c, *live, e);
+    }
 }
 
 static void see_known(struct chain *c, struct entry *e)

@@ -86,28 +86,27 @@ void logs_cut(const char *name, uint64_t size)
     EQ(0, truncate(logs_path(name), (off_t)size));
 }
 
-static struct buf content(const char *name)
+void logs_load(const char *name, struct buf *text)
 {
     int fd = open(logs_path(name), O_RDONLY);
-    struct buf text = { 0 };
     ssize_t n;
 
     OK(fd >= 0);
     do {
-        buf_room(&text, 65536);
-        n = read(fd, text.at + text.len, 65536);
+        buf_room(text, 65536);
+        n = read(fd, text->at + text->len, 65536);
         OK(n >= 0);
-        text.len += (size_t)n;
+        text->len += (size_t)n;
     } while (n > 0);
     close(fd);
-    return text;
 }
 
 void logs_zip(const char *name, const char *to)
 {
-    struct buf text = content(name), out = { 0 };
+    struct buf text = { 0 }, out = { 0 };
     struct isal_zstream z;
 
+    logs_load(name, &text);
     buf_room(&out, 2 * text.len + 1024);
     isal_deflate_stateless_init(&z);
     z.gzip_flag = IGZIP_GZIP;
@@ -124,8 +123,9 @@ void logs_zip(const char *name, const char *to)
 
 void logs_copy(const char *name, const char *to)
 {
-    struct buf text = content(name);
+    struct buf text = { 0 };
 
+    logs_load(name, &text);
     logs_add_span(to, span(text.at, text.len));
     buf_free(&text);
 }
@@ -158,25 +158,39 @@ void logs_prepare_state(void)
     logs_state = state_dir;
 }
 
-static unsigned each_pin(bool remove)
+/* How many files a directory has. */
+static unsigned each_file(const char *path, bool remove)
 {
-    char path[128];
     struct dirent *entry;
     unsigned n = 0;
-    DIR *d;
+    DIR *d = opendir(path);
 
-    snprintf(path, sizeof(path), "%s/audit.pins", state_dir);
-    d = opendir(path);
     while (d != NULL && (entry = readdir(d)) != NULL) {
         if (entry->d_name[0] == '.')
             continue;
         n++;
-        if (remove)
-            EQ(0, unlinkat(dirfd(d), entry->d_name, 0));
+        if (remove && unlinkat(dirfd(d), entry->d_name, 0) != 0)
+            EQ(EISDIR, errno);
     }
     if (d != NULL)
         closedir(d);
     return n;
+}
+
+static unsigned each_pin(bool remove)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/audit.pins", state_dir);
+    return each_file(path, remove);
+}
+
+void logs_prepare_again(void)
+{
+    each_pin(true);
+    each_file(dir, true);
+    each_file(state_dir, true);
+    logs_has_place = false;
 }
 
 unsigned logs_pins(void)
@@ -251,11 +265,10 @@ void logs_look(void)
 
 /* ---- what it reads ---- */
 
-static bool add_next(struct buf *text)
+bool logs_next(struct cursor *c, struct buf *text)
 {
     static const char *const losses[] = { "hole", "deleted", "truncated",
                                           "damaged", "given up" };
-    struct cursor *c = &logs_cursor;
     enum cursor_what what;
     struct line line;
     unsigned tries = 0;
@@ -288,7 +301,7 @@ const char *logs_read(unsigned n)
     static struct buf text;
 
     text.len = 0;
-    for (unsigned i = 0; i < n && add_next(&text); i++)
+    for (unsigned i = 0; i < n && logs_next(&logs_cursor, &text); i++)
         ;
     buf_add(&text, "", 1);
     return text.at;

@@ -27,11 +27,14 @@ extern struct checkpoint logs_place; /* of the reader at its last stop */
 extern bool logs_has_place;
 extern const char *logs_state; /* NULL: nothing is remembered */
 
-/* An empty directory. */
+/* An empty directory; again: emptied, with an empty state directory. */
 void logs_prepare(void);
+void logs_prepare_again(void);
 const char *logs_path(const char *name);
 void logs_add(const char *name, const char *text);
 void logs_add_span(const char *name, struct span text);
+/* All of it, behind what is in `text`. */
+void logs_load(const char *name, struct buf *text);
 void logs_move(const char *from, const char *to);
 void logs_delete(const char *name);
 void logs_cut(const char *name, uint64_t size);
@@ -64,6 +67,8 @@ void logs_look(void);
 const char *logs_rest(void);
 /* The next `n` of them. */
 const char *logs_read(unsigned n);
+/* The next one of any cursor, behind what is in `text`; false at the end. */
+bool logs_next(struct cursor *c, struct buf *text);
 /* The names in the chain, oldest first; (name) is passed, [name] not open. */
 const char *logs_chain(void);
 unsigned logs_open_files(void);

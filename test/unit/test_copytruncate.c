@@ -81,6 +81,20 @@ TEST(a_copy_that_was_made_while_nobody_looked_is_not_read_twice)
     logs_stop();
 }
 
+TEST(a_copy_that_had_just_begun_at_the_start_is_found_when_it_is_whole)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_add("audit.log.1", "");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_copy("audit.log", "audit.log.1");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
 TEST(what_was_not_read_before_the_cut_is_read_in_the_copy)
 {
     logs_prepare();
@@ -430,6 +444,22 @@ TEST(half_a_line_that_is_written_copied_and_cut_in_one_look_is_told_of)
     logs_stop();
 }
 
+TEST(a_log_that_is_cut_while_a_start_looks_at_it_goes_on_in_its_copy)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    logs_copy("audit.log", T1);
+    file = T1;
+    when_read = cut_and_write;
+    logs_start();
+    OK(when_read == NULL);
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_copy_is_read_if_the_log_was_cut_before_anybody_knew_it)
 {
     logs_prepare();
@@ -441,6 +471,6 @@ TEST(a_copy_is_read_if_the_log_was_cut_before_anybody_knew_it)
     when_read = cut_and_write;
     logs_start();
     OK(when_read == NULL);
-    EQ_STR("0|1|2|3|", logs_rest());
+    EQ_STR("1|2|0|3|", logs_rest());
     logs_stop();
 }
