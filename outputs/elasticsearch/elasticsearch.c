@@ -227,14 +227,18 @@ static struct answer with_items(struct request *r, bool whole)
         .doubt = r->doubtful || !whole || n < r->send->count,
     };
 
-    if (r->retry.status != 0) {
+    if (n > r->send->count) { /* then none of them is sure */
+        a.kind = ANSWER_BLOCKED;
+        a.doubt = true;
+    }
+    if (a.kind == ANSWER_ITEMS && r->retry.status != 0) {
         print_why(r, "did not take some events:", r->retry.status, &r->retry,
                   &a);
     } else if (!whole || n != r->send->count) {
         snprintf(r->why, sizeof(r->why), "%s answered for %u of %u events",
                  client_host(&r->client), n, r->send->count);
         a.why = r->why;
-        a.topic = "short answer";
+        a.topic = "other items";
     }
     return a;
 }

@@ -84,6 +84,7 @@ class Whole:
 
     kind:
       status      answered with `status`; nothing is looked at, nothing stored
+      long        stored; the answer has two items more than the request
       packed      stored; the answer is gzip, though nobody asked for that
       short       stored; the answer leaves out all but the first `keep` items
       garbage     stored; 200 with something that is not JSON
@@ -134,6 +135,7 @@ HTML_200 = Whole("html")
 LIAR = Whole("liar")
 SHORT = Whole("short")
 SHORT_BY_SOME = Whole("short", keep=1)
+LONG = Whole("long")
 GARBAGE = Whole("garbage")
 TRUNCATED = Whole("truncated")
 CUT = Whole("cut")
@@ -162,6 +164,7 @@ PASSING: dict[str, Whole] = {
     "whole_500_with_items": LIAR,
     "no_items": SHORT,
     "short": SHORT_BY_SOME,
+    "long": LONG,
     "garbage": GARBAGE,
     "truncated": TRUNCATED,
     "reset_mid_answer": CUT,

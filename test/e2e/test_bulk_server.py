@@ -132,7 +132,7 @@ def test_carries_out_every_whole_fault_once(server, name):
         status, text = Client(server).post(body_of([make_line(1), make_line(2)]))
     except (http.client.HTTPException, ConnectionError):
         status, text = 0, b""
-    stores = {"short", "garbage", "truncated", "cut", "broken_off", "lost",
+    stores = {"short", "long", "garbage", "truncated", "cut", "broken_off", "lost",
               "lost_reset"}
     wait_until(lambda: server.open_now == 0, "the request is over")
     assert server.stored_count() == (2 if fault.kind in stores else 0)
