@@ -132,15 +132,18 @@ class Agent:
             self.process.wait()
 
 
-def verify(agent: Agent, output: str) -> dict:
+def verify(agent: Agent, output: str = "search", *more: str) -> dict:
     """What `tallyman verify` says of all that the agent's log holds."""
+    command = [PROGRAM, "verify", "-c", agent.config, "--output", output, "--json"]
     done = subprocess.run(
-        [PROGRAM, "verify", "-c", agent.config, "--output", output, "--json"],
+        [*command, *more],
         capture_output=True,
         text=True,
     )
     require(done.stdout.strip(), f"verify ended with {done.returncode}: {done.stderr}")
-    return json.loads(done.stdout)
+    said = json.loads(done.stdout)
+    require(said["complete"] is (done.returncode == 0), f"{done.returncode}: {said}")
+    return said
 
 
 def settled(counters: Counters) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Iterable
 
 import auditlog
-from agent import PROGRAM, TOP, Agent
-from auditlog import Event, key_of_id
+from agent import PROGRAM, TOP, Agent, verify
+from auditlog import Event, key_of_id, key_of_line
 from server import SearchServer
 from waiting import require, wait_until
 
@@ -100,6 +100,8 @@ class Scenarios:
         "refused",
         "replayed",
         "by_hand",
+        "deleted",
+        "stored_twice",
         "crash",
     )
 
@@ -120,6 +122,14 @@ class Scenarios:
     def in_index(self, name: str) -> Iterable[tuple[str, dict]]:
         return self.server.documents(f"{name}-*")
 
+    def complete(self, agent: Agent) -> None:
+        """`tallyman verify` says so, of as many events as the log holds."""
+        said = verify(agent)
+        require(
+            said["complete"] and said["present"] == len(self.events) and not said["extra"],
+            f"verify: {said}",
+        )
+
     def ship(self) -> str:
         """Every line is a document."""
         # Smaller batches than the server's max_content_length, which is for `halving`.
@@ -132,6 +142,7 @@ class Scenarios:
             self.server.count("ship-*") == len(self.events),
             "the count is not the lines",
         )
+        self.complete(agent)
         return balance(self.events, self.in_index("ship"), dead_letters(agent))
 
     def again(self) -> str:
@@ -141,6 +152,7 @@ class Scenarios:
         )
         counters = ship(agent, len(self.events))
         require(counters["duplicate"] == len(self.events), f"counters: {counters}")
+        self.complete(agent)
         return (
             balance(self.events, self.in_index("ship"), dead_letters(agent))
             + f" duplicates={counters['duplicate']}"
@@ -172,6 +184,7 @@ class Scenarios:
         """The default batch is more than this server takes at once: 413."""
         agent = self.agent("halving", search=output(self.server, "halving"))
         ship(agent, len(self.events))
+        self.complete(agent)
         return balance(self.events, self.in_index("halving"), dead_letters(agent))
 
     def refused(self) -> str:
@@ -212,6 +225,12 @@ class Scenarios:
                 and same(document, self.events[key_of_id(letter["id"])]),
                 f"not the letter of this event: {str(letter)[:400]}",
             )
+        said = verify(agent)
+        require(
+            (said["complete"], said["missing"], said["dead_letters"])
+            == (False, 0, len(refused)),
+            f"verify: {said}",
+        )
         # What is dead is settled: the same state goes on behind it.
         agent.start()
         agent.stop()
@@ -247,10 +266,66 @@ class Scenarios:
         require(second["duplicate"] == len(self.events), f"{second}")
         count = self.server.count("auditing-*")
         require(count == len(self.events), f"{count} documents")
+        said = command("verify", LOG, "--hosts", self.server.url)
+        require(said["present"] == count and said["missing"] == 0, f"verify: {said}")
         text = balance(self.events, self.in_index("auditing"), [])
         for index in self.server.ask("GET", "/_cat/indices/auditing-*?format=json"):
             self.server.ask("DELETE", f"/{index['index']}")
         return text + f" duplicates={second['duplicate']}"
+
+    def deleted(self) -> str:
+        """Documents are deleted behind its back: verify names exactly these, each by
+        its place in the log, and ships them where it is told to."""
+        agent = self.agent(
+            "deleted", search=output(self.server, "deleted", batch_bytes="256KiB")
+        )
+        ship(agent, len(self.events))
+        hits = self.server.hits("deleted-*", {"size": 2000, "_source": False})
+        gone = sorted((h["_id"], h["_index"]) for h in hits)[3::200]
+        for document_id, index in gone:
+            self.server.ask("DELETE", f"/{index}/_doc/{document_id}")
+        said = verify(agent, "search", "--wait", "0s", "--show", "10000")
+        named = sorted(m["place"]["_id"] for m in said["first_missing"])
+        require(named == [i for i, _ in gone], f"{len(gone)} were deleted: {said}")
+        log = LOG.read_bytes()
+        for m in said["first_missing"]:
+            line = log[m["offset"] : log.index(b"\n", m["offset"])]
+            require(
+                key_of_line(line) == key_of_id(m["place"]["_id"]),
+                f"not the place of this event: {m}",
+            )
+        said = verify(agent, "search", "--repair")
+        require(said["complete"] and said["repaired"] == len(gone), f"verify: {said}")
+        self.complete(agent)
+        return (
+            balance(self.events, self.in_index("deleted"), dead_letters(agent))
+            + f" deleted={len(gone)} repaired={said['repaired']}"
+        )
+
+    def stored_twice(self) -> str:
+        """Behind an alias that was rolled over an id can be there twice, and what is
+        in the old index is there."""
+        index = {"aliases": {"twice": {"is_write_index": True}}}
+        self.server.ask("PUT", "/twice-000001", index)
+        to = output(self.server, "x", batch_bytes="256KiB") | {"index": "twice"}
+        agent = self.agent("twice", search=to)
+        ship(agent, len(self.events))
+        self.complete(agent)
+        self.server.ask("POST", "/twice/_rollover", {})
+        self.complete(agent)
+        again = list(self.server.documents("twice"))[:3]
+        for document_id, source in again:
+            self.server.ask("PUT", f"/twice-000002/_create/{document_id}", source)
+        said = verify(agent)
+        require(
+            (said["complete"], said["missing"], said["stored_twice"], said["extra"])
+            == (False, 0, 3, 0),
+            f"verify: {said}",
+        )
+        for document_id, _ in again:
+            self.server.ask("DELETE", f"/twice-000002/_doc/{document_id}")
+        self.complete(agent)
+        return balance(self.events, self.server.documents("twice"), []) + " twice=3"
 
     def crash(self) -> str:
         """The server is killed while the log grows, and comes back. The file output
@@ -285,6 +360,7 @@ class Scenarios:
         self.server.start()
         agent.wait_settled(len(lines))
         agent.stop()
+        self.complete(agent)
         return (
             balance(self.events, self.in_index("crash"), dead_letters(agent))
             + f" delivered_before={before}"
