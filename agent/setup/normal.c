@@ -342,7 +342,8 @@ static void hash(struct span text, char out[static OBJECT_HASH_SIZE])
 
     sha256_of(text, bytes);
     sha256_hex(bytes, hex);
-    copy(out, OBJECT_HASH_SIZE, hex);
+    memcpy(out, hex, OBJECT_HASH_SIZE - 1);
+    out[OBJECT_HASH_SIZE - 1] = '\0';
 }
 
 static int read_normal(enum object_kind kind, struct span json,
