@@ -17,6 +17,7 @@ from auditlog import id_of
 from checks import assert_once, assert_quarantined, assert_refused
 from shipping import (
     CONFIG, DEAD, FAILED, LOCKED, SHIPPED, USAGE, Job, places, run, stop, summary_of)
+from test_rollover import STREAM, roll
 from wait import wait_until
 
 
@@ -240,6 +241,25 @@ def test_kills_under_faults(rig):
     run(rig, "replay", "-c", a.config)
     assert letters(rig) == []
     assert_once(rig.bulk, rig.log.lines)
+
+
+def test_a_data_stream_that_rolls_over_has_each_once(rig):
+    """Killed again and again, with a rollover before each request."""
+    rig.log.append_at_once(400)
+    refuse(rig)
+    a = rig.start({"search": rig.search(data_stream=STREAM, batch_events=20)})
+    wait_until(lambda: len(letters(rig)) == 400, "400 dead letters", 20.0, a.log)
+    a.stop()
+    accept(rig)
+    roll(rig)
+    for n in (50, 150, 250):
+        job = Job(rig, "replay", "-c", a.config)
+        wait_until(lambda: rig.bulk.stored_count() > n or not job.is_running(),
+                   f"{n} are there", 30.0, job.log)
+        job.kill()
+    run(rig, "replay", "-c", a.config)
+    assert letters(rig) == []
+    assert_once(rig.bulk, rig.log.lines, STREAM)
 
 
 def test_a_stop_is_gone_on_from(rig):

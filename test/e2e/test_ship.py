@@ -24,6 +24,7 @@ from checks import assert_file_is, assert_once, assert_quarantined, assert_refus
 from shipping import (
     CONFIG, CUT_SHORT, DEAD, FAILED, LOCKED, STATE, USAGE, Job, places, run, stop,
     summary_of)
+from test_rollover import STREAM, roll
 from wait import wait_until
 
 
@@ -162,6 +163,27 @@ def test_kills_under_faults(rig):
     assert done["all_delivered"]
     assert_once(rig.bulk, rig.log.lines)
     assert places(rig) == []
+
+
+def test_a_data_stream_that_rolls_over_has_each_once(rig):
+    """It takes every id again after a rollover, and there is one before each request:
+    what an agent, a killed run and one that came to its end have sent is looked up."""
+    rig.log.append_at_once(300)
+    outputs = {"search": rig.search(data_stream=STREAM, batch_events=20)}
+    roll(rig)
+    a = rig.start(outputs)
+    rig.wait_settled(a, 300)
+    a.stop()
+    rig.log.append_at_once(1500)
+    args = ("ship", rig.log_path, "-c", a.config)
+    job = Job(rig, *args)
+    wait_until(lambda: rig.bulk.stored_count() > 600, "some are there", 30.0, job.log)
+    job.kill()
+    one = run(rig, *args)
+    assert one["went_on"] and one["all_delivered"]
+    assert run(rig, *args)["duplicate"] == 1800
+    assert_once(rig.bulk, rig.log.lines, STREAM)
+    assert all(d.stored == 1 for d in rig.bulk.stored())
 
 
 def test_a_second_signal_ends_it_at_once(rig):
