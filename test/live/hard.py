@@ -56,7 +56,7 @@ PATCHES = {
 BODIES = {
     "long-32k": b'{"a":' + text(32766) + b"}",
     "long-33k": b'{"data":{"x":' + text(33000) + b"}}",
-    "long-1m": b'{"data":{"x":' + text(1 << 20) + b',"y":"z"}}',
+    "long-900k": b'{"data":{"x":' + text(900_000) + b',"y":"z"}}',
     "long-chars": b'{"data":{"x":' + text(60000, "中".encode()) + b"}}",
     "long-faces": b'{"data":{"x":' + text(60000, "😀".encode()) + b"}}",
     "long-escapes": b'{"data":{"x":' + text(60000, b'\\"') + b"}}",
@@ -95,7 +95,8 @@ def event(name: str, stage: int, verb: str, **members: bytes) -> bytes:
     annotations = fields.pop("annotations", None)
     if annotations is not None:
         fields["annotations"] = annotations
-    return b"{" + b",".join(b'"%s":%s' % (k.encode(), v) for k, v in fields.items()) + b"}"
+    members_text = (b'"%s":%s' % (k.encode(), v) for k, v in fields.items())
+    return b"{" + b",".join(members_text) + b"}"
 
 
 def others() -> Iterator[tuple[str, str, dict[str, bytes]]]:
@@ -114,9 +115,9 @@ def others() -> Iterator[tuple[str, str, dict[str, bytes]]]:
     yield "uri", "get", {"requestURI": text(600000, b"\\u003c")}
     yield "message", "get", {
         "responseStatus": b'{"metadata":{},"status":"Failure","message":'
-        + text(600000, b"\\u003c")
+        + text(400000, b"\\u003c")
         + b',"reason":"NotFound","details":{"name":'
-        + text(600000, b"\\u003c")
+        + text(400000, b"\\u003c")
         + b',"causes":[{"reason":"x","message":"y","field":"z"}]},"code":404}'
     }
     yield "no-user", "get", {"user": b'{"username":"jai-no-user"}', "sourceIPs": b"[]"}

@@ -105,11 +105,13 @@ class SearchServer:
         return True
 
     def ask(self, method: str, path: str, body: dict | None = None) -> dict:
+        return self._answer(
+            method, path, None if body is None else json.dumps(body).encode()
+        )
+
+    def _answer(self, method: str, path: str, body: bytes | None) -> dict:
         request = urllib.request.Request(
-            self.url + path,
-            None if body is None else json.dumps(body).encode(),
-            self.headers,
-            method=method,
+            self.url + path, body, self.headers, method=method
         )
         tls = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
         try:
@@ -119,6 +121,10 @@ class SearchServer:
             raise Failed(
                 f"{method} {path}: {error.code} {error.read()[:300]!r}"
             ) from None
+
+    def ask_lines(self, path: str, lines: bytes) -> dict:
+        """For _msearch and _bulk: JSON a line."""
+        return self._answer("POST", path, lines)
 
     def template(self, name: str, pattern: str, template: dict) -> None:
         self.ask(
