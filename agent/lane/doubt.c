@@ -4,7 +4,8 @@
  * could store it again: it is looked up before it is sent.
  *
  * In doubt is what was sent and got no clear answer, and after a crash what the
- * run before may have sent (horizon.h).
+ * run before may have sent (horizon.h). Of what comes through a pipe nobody knows
+ * whether it came before.
  */
 #include "agent/lane/lane_impl.h"
 
@@ -30,7 +31,10 @@ void lane_doubt(struct shipment *s)
 
 void lane_doubt_old(struct shipment *s)
 {
-    s->in_doubt = horizon_is_in_doubt(&s->lane->horizon, s->from);
+    const struct lane *l = s->lane;
+
+    s->in_doubt = l->saver == NULL ? l->may_repeat
+                                   : horizon_is_in_doubt(&l->horizon, s->from);
     s->doubt_ms = 0;
 }
 

@@ -104,7 +104,7 @@ static void on_ended(CURL *easy, CURLcode code)
     curl_easy_getinfo(s->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
     curl_easy_getinfo(s->easy, CURLINFO_REDIRECT_URL, &location);
     r.status = (unsigned)status;
-    r.sent = s->again || (uint64_t)sent >= q->body.len;
+    r.sent = s->again || (s->began && (sent > 0 || q->body.len == 0));
     r.retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
     r.took_ms = (uint64_t)took / 1000;
     if (location != NULL)

@@ -40,7 +40,8 @@ enum http_body {
 struct http_result {
     unsigned status;         /* 0: there was no answer */
     bool complete;           /* the answer came whole */
-    bool sent;               /* the server may have got all of the request */
+    bool sent;               /* the server may have got some of the body, and
+                              * begun with it: Elasticsearch does */
     uint64_t retry_after_ms; /* 0: it did not say */
     uint64_t took_ms;        /* from start to end */
     const char *why;         /* what failed; "" where nothing did */

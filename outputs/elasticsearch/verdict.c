@@ -223,8 +223,11 @@ bool verdict_is_busy(const struct answer_error *e)
 bool verdict_is_doubtful(unsigned status)
 {
     /* A 2xx that says nothing; a time that was over; a node or a proxy that
-     * does not know what became of it. All else is a clear no. */
-    return status < 300 || status == 408 || status >= 500;
+     * does not know what became of it. What is wrong with a request may be seen
+     * when a part of it is stored: Elasticsearch takes it in pieces. All else is
+     * a clear no. */
+    return status < 300 || status == 400 || status == 408 || status == 413 ||
+           status >= 500;
 }
 
 enum answer_kind verdict_of_request(unsigned status,

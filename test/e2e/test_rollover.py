@@ -16,7 +16,8 @@ import time
 import pytest
 
 import faults
-from auditlog import sequences
+from agent import STOPPED, parse_counters
+from auditlog import sequence, sequences
 from checks import assert_once, has_all
 from conftest import Disk
 from test_crash import Writer, life_span, new_seed
@@ -24,8 +25,8 @@ from wait import wait_until
 
 STREAM = "logs-kubernetes.audit-default"
 IN_DOUBT = ("closed_mid_answer", "garbage", "html_with_200", "lost_answer",
-            "lost_answer_reset", "no_items", "reset_mid_answer", "short", "truncated",
-            "whole_408", "whole_500", "whole_500_with_items", "whole_502_html",
+            "lost_answer_reset", "no_items", "reset_mid_answer", "reset_mid_body", "short",
+            "truncated", "whole_408", "whole_500", "whole_500_with_items", "whole_502_html",
             "whole_503", "whole_504_html")
 REFUSED = ("whole_301", "whole_401", "whole_403", "whole_404", "whole_429")
 STORED = ("closed_mid_answer", "garbage", "lost_answer", "lost_answer_reset",
@@ -130,6 +131,32 @@ def test_an_index_of_the_events_own_time_needs_no_asking(rig):
     rig.log.append(10)
     rig.wait_delivered()
     assert rig.bulk.questions("_refresh") == rig.bulk.questions("_search") == []
+
+
+def test_a_request_that_is_split_may_be_stored_in_part(rig):
+    """A whole 400, and 413: it may have been taken in pieces."""
+    a = begin(rig, stream(rig, batch_events=64))
+    rig.bulk.poison = lambda o: sequence(o.doc) == 20
+    roll(rig)
+    rig.log.append_at_once(50)
+    good = [line for line in rig.log.lines if sequence(line) != 20]
+    wait_until(has_all(rig.bulk, good), "all but one is stored", context=a.log)
+    assert_once(rig.bulk, good, STREAM)
+    c = rig.wait_settled(a, read=51)["audit/search"]
+    assert c["refused"] == 1 and c["looked_up"] > 50
+
+
+def test_what_comes_through_a_pipe_again_is_stored_once(rig):
+    roll(rig)
+    lines = rig.new_log().append(50)
+    for _ in range(2):
+        a = rig.agent(stream(rig), trail={"path": '"-"'})
+        with rig.log_path.open("rb") as a.stdin:
+            a.start()
+        assert a.wait_exit() == STOPPED, a.log()
+    assert_once(rig.bulk, lines, STREAM)
+    c = parse_counters(a.log())["audit/search"]
+    assert c["duplicate"] == c["looked_up"] == 50
 
 
 def test_an_alias_is_asked_too(rig):
@@ -254,8 +281,9 @@ def test_a_checkpoint_without_a_horizon_tells_nothing(rig):
     rig.log.append(50)
     a = rig.start({"search": rig.search()})
     rig.wait_delivered()
-    checkpoint = next(a.state.rglob("audit.search.checkpoint"))
-    wait_until(lambda: b"horizon" not in checkpoint.read_bytes(), "a checkpoint")
+    checkpoint = a.state / "audit.search.checkpoint"
+    wait_until(checkpoint.exists, "a checkpoint")
+    assert b"horizon" not in checkpoint.read_bytes()
     a.kill()
     b = rig.agent(stream(rig))
     rig.log.append(50)
