@@ -481,11 +481,13 @@ const struct identity *file_identity(struct file *f)
 
 void file_guard(const struct file *f, uint64_t offset, struct guard *g)
 {
-    /* It may have been cut, and written anew up to there, since it was read. */
-    if (f == f->chain->live)
-        (void)chain_check_live(f->chain);
+    bool is_live = f == f->chain->live;
+
     if (f->fd < 0 || f->form != FORM_PLAIN ||
         guard_of(f->fd, offset, g, NULL) != 0)
+        *g = (struct guard){ 0 };
+    /* It may have been cut, and written anew up to there, since it was read. */
+    if (is_live && chain_check_live(f->chain))
         *g = (struct guard){ 0 };
 }
 
