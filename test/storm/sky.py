@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -242,10 +243,19 @@ class Sky:
         at = self.writer.count - self.writer.base
         try:
             wait_until(lambda: self.has_caught_up(at) and self.is_watching()
-                       and self.holds(dev, ino), "the file is held open", 5)
+                       and self.knows(dev, ino) and self.holds(dev, ino),
+                       "the file is held open", 5)
         except AssertionError:
             return False
         return True
+
+    def knows(self, dev: int, ino: int) -> bool:
+        """It is on record as the live one; what is open alone may be looked at only."""
+        try:
+            roll = (self.agent.state / "audit.roll").read_bytes()
+        except OSError:
+            return False
+        return bool(re.search(rb"^file %d %d .* live " % (dev, ino), roll, re.M))
 
     def holds(self, dev: int, ino: int) -> bool:
         folder = f"/proc/{self.agent.process.pid}/fd"
