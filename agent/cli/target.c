@@ -3,6 +3,15 @@
 
 #include <stdlib.h>
 
+/* What is wrong may be that it has a password. */
+static int misuse_url(const char *command, const char *url, const struct err *e)
+{
+    const char *at = strrchr(url, '@');
+
+    return cli_misuse(command, "--hosts: '%s%s' %s", at != NULL ? "***" : "",
+                      at != NULL ? at : url, e->text);
+}
+
 /* An output of nothing but hosts, as a configuration would have it. */
 static struct conf *conf_of_hosts(const char *command, const char *hosts)
 {
@@ -16,7 +25,7 @@ static struct conf *conf_of_hosts(const char *command, const char *hosts)
     while (rc == 0 && (url = strsep(&next, ",")) != NULL) {
         rc = opt_add(row, c->outputs[0].conf, url, &e);
         if (rc != 0)
-            cli_misuse(command, "--hosts: '%s' %s", url, e.text);
+            (void)misuse_url(command, url, &e);
     }
     free(list);
     if (rc == 0)
@@ -58,8 +67,7 @@ static const struct conf_output *choose(const struct conf *c,
         cli_misuse(command, "no output%s%s is called '%s'%s%s%s",
                    type != NULL ? " of type " : "", type != NULL ? type : "",
                    name, nearest != NULL ? ", did you mean '" : "",
-                   nearest != NULL ? nearest : "",
-                   nearest != NULL ? "'?" : "");
+                   nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
     if (name == NULL && n > 1)
         found = NULL;
     free(names);

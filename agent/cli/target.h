@@ -17,10 +17,10 @@ struct target_args {
     const char *hosts;
 };
 
-#define TARGET_FLAGS(args)                                                   \
-    { "-c", &(args)->conf, NULL }, { "--output", &(args)->output, NULL },    \
-    {                                                                        \
-        "--hosts", &(args)->hosts, NULL                                      \
+#define TARGET_FLAGS(args)                                                \
+    { "-c", &(args)->conf, NULL }, { "--output", &(args)->output, NULL }, \
+    {                                                                     \
+        "--hosts", &(args)->hosts, NULL                                   \
     }
 
 struct target {

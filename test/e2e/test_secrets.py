@@ -147,3 +147,14 @@ def test_a_password_in_the_address_is_not_printed(rig):
         rig.bulk.start()
         rig.wait_delivered()
     assert_absent(PASSWORD, a.all_output())
+
+
+@pytest.mark.parametrize("url", [f"http://{USER}:{PASSWORD}@127.0.0.1:1",
+                                 f"{USER}:{PASSWORD}@127.0.0.1:1"])
+def test_a_password_in_hosts_is_not_printed(tmp_path, url):
+    log = tmp_path / "audit.log"
+    log.touch()
+    for command in ("ship", "verify"):
+        done = run_program(command, log, "--hosts", url)
+        assert done.returncode == 2 and "***@127.0.0.1:1" in done.stderr
+        assert_absent(PASSWORD, done.stdout.encode(), done.stderr.encode())
