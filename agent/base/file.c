@@ -91,12 +91,12 @@ static int write_new(int dir, const char *name, struct span text,
     int fd, rc = -1;
 
     *step = "open";
-    fd = openat(dir, name,
-                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
     *step = "write";
-    if (file_write_all(fd, text.at, text.len) != 0)
+    if (file_write_all(fd, text.at, text.len) != 0 ||
+        ftruncate(fd, (off_t)text.len) != 0)
         goto out;
     *step = "fsync";
     if (fsync(fd) != 0)
@@ -114,10 +114,47 @@ out:
     return close(fd);
 }
 
+/* 1: one of them is not there, or nobody here knows how. */
+static int exchange(int dir, const char *a, const char *b)
+{
+    if (renameat2(dir, a, dir, b, RENAME_EXCHANGE) == 0)
+        return 0;
+    switch (errno) {
+    case ENOENT:
+    case EINVAL: /* of the file system */
+    case EOPNOTSUPP:
+    case EXDEV:
+    case ENOSYS: /* of the kernel, or what stands before it */
+    case EPERM:
+        return 1;
+    default:
+        return -1;
+    }
+}
+
+/*
+ * The three files change places: to make one and remove one each time costs more
+ * than all the rest. Before, between and after the two steps NAME and NAME.prev
+ * are whole. 1: nothing was done.
+ */
+static int rotate(int dir, const char *fresh, const char *name,
+                  const char *prev)
+{
+    int rc = exchange(dir, fresh, prev);
+
+    if (rc != 0)
+        return rc;
+    rc = exchange(dir, name, prev);
+    if (rc == 1 && exchange(dir, fresh, prev) != 0)
+        return -1; /* back, for NAME is not there */
+    return rc;
+}
+
 int file_replace(int dir, const char *name, struct span text, struct err *e)
 {
     char fresh[256], prev[256];
     const char *step = "name";
+    int rc;
 
     if (snprintf(fresh, sizeof(fresh), "%s.new", name) >= (int)sizeof(fresh) ||
         snprintf(prev, sizeof(prev), "%s.prev", name) >= (int)sizeof(prev)) {
@@ -127,10 +164,12 @@ int file_replace(int dir, const char *name, struct span text, struct err *e)
     if (write_new(dir, fresh, text, &step) != 0)
         goto failed;
     step = "keep the previous";
-    if (renameat(dir, name, dir, prev) != 0 && errno != ENOENT)
+    rc = rotate(dir, fresh, name, prev);
+    if (rc < 0 ||
+        (rc > 0 && renameat(dir, name, dir, prev) != 0 && errno != ENOENT))
         goto failed;
     step = "rename";
-    if (renameat(dir, fresh, dir, name) != 0)
+    if (rc > 0 && renameat(dir, fresh, dir, name) != 0)
         goto failed;
     step = "fsync the directory after";
     if (fsync(dir) != 0) /* else the rename may not survive */

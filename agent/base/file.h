@@ -28,9 +28,10 @@ int64_t file_last_line(int fd, uint64_t size) MUST_CHECK;
 
 /*
  * Replaces `name` in the directory `dir` by `text`, whole or not at all, and
- * keeps what was there as NAME.prev: temporary file, fsync, rename, rename,
- * fsync of the directory. After a crash in between, NAME may be missing while
- * NAME.prev is whole. Mode 0600. May run on any thread.
+ * keeps what was there as NAME.prev: NAME.new, fsync, two renames, fsync of the
+ * directory. Where the file system can, the files change places, and NAME.new
+ * stays for the next time. After a crash in between, NAME may be missing while
+ * NAME.prev is whole, or be the older one. Mode 0600. May run on any thread.
  */
 int file_replace(int dir, const char *name, struct span text,
                  struct err *e) MUST_CHECK;

@@ -70,6 +70,20 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
     return (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
 }
 
+static bool can_exchange = true;
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to,
+              unsigned flags)
+{
+    if (!can_exchange) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (goes_wrong())
+        return -1;
+    return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
 static void no_faults(void)
 {
     calls = die_at = fail_at = interrupts = 0;
@@ -133,16 +147,17 @@ TEST(what_was_there_is_kept)
     EQ_STR("two", text_of("x.prev"));
 }
 
-TEST(a_crash_at_any_step_leaves_one_file_whole)
+static void crash_at_any_step(void)
 {
     unsigned steps;
 
     open_dir();
+    replace("x", "zero");
     replace("x", "one");
     calls = 0;
     replace("x", "two");
     steps = calls;
-    OK(steps >= 5);
+    EQ(5, steps);
     for (unsigned step = 1; step <= steps; step++) {
         pid_t pid = fork();
         int status;
@@ -169,7 +184,18 @@ TEST(a_crash_at_any_step_leaves_one_file_whole)
     }
 }
 
-TEST(a_call_that_fails_is_told_and_leaves_one_file_whole)
+TEST(a_crash_at_any_step_leaves_one_file_whole)
+{
+    crash_at_any_step();
+}
+
+TEST(a_crash_leaves_one_file_whole_where_files_cannot_change_places)
+{
+    can_exchange = false;
+    crash_at_any_step();
+}
+
+static void fail_at_any_step(void)
 {
     for (unsigned step = 1; step <= 5; step++) {
         struct err e;
@@ -192,6 +218,45 @@ TEST(a_call_that_fails_is_told_and_leaves_one_file_whole)
         EQ_STR("four", text_of("x"));
         close(dir);
     }
+}
+
+TEST(a_call_that_fails_is_told_and_leaves_one_file_whole)
+{
+    open_dir();
+    replace("x", "zero"); /* so that all three are there */
+    replace("x", "zero");
+    fail_at_any_step();
+}
+
+TEST(a_failure_leaves_one_file_whole_where_files_cannot_change_places)
+{
+    can_exchange = false;
+    fail_at_any_step();
+}
+
+TEST(what_was_left_of_a_longer_text_is_gone)
+{
+    open_dir();
+    replace("x", "one, which is long");
+    replace("x", "two, which is longer");
+    replace("x", "three, as long as that");
+    replace("x", "four");
+    replace("x", "five");
+    EQ_STR("five", text_of("x"));
+    EQ_STR("four", text_of("x.prev"));
+}
+
+TEST(the_previous_one_is_kept_when_there_is_nothing_else)
+{
+    open_dir();
+    replace("x", "one");
+    replace("x", "two");
+    EQ(0, unlinkat(dir, "x", 0));
+    replace("x", "three");
+    EQ_STR("three", text_of("x"));
+    EQ_STR("one", text_of("x.prev"));
+    replace("x", "four");
+    EQ_STR("three", text_of("x.prev"));
 }
 
 TEST(a_full_disk_leaves_what_was_there)
