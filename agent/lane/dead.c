@@ -132,6 +132,19 @@ void dead_print(const struct dead_letter *d, struct buf *out)
 
 /* ---- the file ---- */
 
+/* What root makes beside an agent that is not root belongs to whom the
+ * directory belongs: else that agent could add nothing any more. */
+static int give_to_owner(int fd, int dir)
+{
+    struct stat mine, its;
+
+    if (geteuid() != 0)
+        return 0;
+    if (fstat(fd, &mine) != 0 || fstat(dir, &its) != 0)
+        return -1;
+    return mine.st_uid != its.st_uid ? fchown(fd, its.st_uid, its.st_gid) : 0;
+}
+
 static int open_dir(int state, struct err *e)
 {
     int dir;
@@ -141,7 +154,11 @@ static int open_dir(int state, struct err *e)
     dir = openat(state, "dead", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_set(e, ERR_IO, "cannot open the directory dead: %m");
-    return dir;
+    if (give_to_owner(dir, state) == 0)
+        return dir;
+    err_set(e, ERR_IO, "cannot give the directory dead to its owner: %m");
+    close(dir);
+    return ERR_IO;
 }
 
 /* Whether the file is still the one that has the name. */
@@ -244,7 +261,10 @@ static int append_to(int dir, const char *output, struct span records,
     fd = open_to_append(dir, name, output, e);
     if (fd < 0)
         return fd == ERR_MISSING ? ERR_IO : fd;
-    rc = write_records(fd, name, records, e);
+    if (give_to_owner(fd, dir) != 0)
+        rc = err_set(e, ERR_IO, "cannot give dead/%s to its owner: %m", name);
+    else
+        rc = write_records(fd, name, records, e);
     if (close(fd) != 0 && rc == 0)
         rc = err_set(e, ERR_IO, "cannot close dead/%s: %m", name);
     if (rc == 0 && fsync(dir) != 0)

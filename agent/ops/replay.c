@@ -13,8 +13,8 @@
 #include "agent/lane/letter.h"
 
 #define NAME "replay"
-/* A record is longer than its event, and was written whole. */
-#define RECORD_MAX (1024 * MIB)
+/* A record is a little longer than its line, of which the longest has 1 GiB. */
+#define RECORD_MAX (1025 * MIB)
 #define PIECE      (64 * KIB)
 
 struct replay {

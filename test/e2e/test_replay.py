@@ -15,6 +15,7 @@ import faults
 from agent import run_program
 from auditlog import id_of
 from checks import assert_once, assert_quarantined, assert_refused
+from conftest import give
 from shipping import (
     CONFIG, DEAD, FAILED, LOCKED, SHIPPED, USAGE, Job, places, run, stop, summary_of)
 from test_rollover import STREAM, roll
@@ -210,6 +211,24 @@ def test_none_is_lost_while_the_agent_adds_more(rig):
     accept(rig)
     run(rig, "replay", "-c", a.config)
     assert letters(rig) == []
+    assert_once(rig.bulk, rig.log.lines)
+
+
+def test_the_agent_can_add_to_what_root_has_left(rig, plain_user):
+    """The agent is another user, as conf/systemd has it; who replays is root."""
+    if plain_user is None:
+        pytest.skip("skipped: only root can be another user")
+    give(rig.state, plain_user)
+    rig.log.append_at_once(10)
+    os.chmod(rig.log_path, 0o644)
+    refuse(rig)
+    a = rig.start({"search": rig.search()}, uid=plain_user)
+    wait_until(lambda: len(letters(rig)) == 10, "ten dead letters", 20.0, a.log)
+    assert run(rig, "replay", "-c", a.config, expect=DEAD)["refused"] == 10
+    rig.log.append_at_once(5)
+    wait_until(lambda: len(letters(rig)) == 15, "five more", 20.0, a.log)
+    accept(rig)
+    assert run(rig, "replay", "-c", a.config)["delivered"] == 15
     assert_once(rig.bulk, rig.log.lines)
 
 
