@@ -25,7 +25,8 @@ enum key {
     KEY_STATUS,
     KEY_ERROR,
     KEY_TYPE,
-    KEY_REASON
+    KEY_REASON,
+    KEY_FAILURE_STORE
 };
 
 struct answer_reader {
@@ -41,6 +42,7 @@ struct answer_reader {
     uint32_t items;
     struct answer_error whole;
     struct answer_error item;
+    bool item_is_aside; /* in the failure store */
     char begin[BEGIN_KEPT];
     size_t begin_len;
     size_t bytes;
@@ -56,8 +58,9 @@ static void keep(char *to, size_t room, const unsigned char *text, size_t n)
 static enum key key_of(const unsigned char *text, size_t n)
 {
     static const char *const names[] = {
-        [KEY_ITEMS] = "items", [KEY_STATUS] = "status", [KEY_ERROR] = "error",
-        [KEY_TYPE] = "type",   [KEY_REASON] = "reason",
+        [KEY_ITEMS] = "items",   [KEY_STATUS] = "status",
+        [KEY_ERROR] = "error",   [KEY_TYPE] = "type",
+        [KEY_REASON] = "reason", [KEY_FAILURE_STORE] = "failure_store",
     };
 
     for (size_t i = KEY_ITEMS; i < ARRAY_LEN(names); i++) {
@@ -112,6 +115,8 @@ static int on_string(void *ctx, const unsigned char *text, size_t n)
         keep(a->whole.reason, sizeof(a->whole.reason), text, n);
     else if (a->in_items && a->depth == IN_RESULT && key == KEY_ERROR)
         keep(a->item.reason, sizeof(a->item.reason), text, n);
+    else if (a->in_items && a->depth == IN_RESULT && key == KEY_FAILURE_STORE)
+        a->item_is_aside = span_is(span((const char *)text, n), "used");
     return !is_stray(a);
 }
 
@@ -152,13 +157,28 @@ static int open_value(struct answer_reader *a, bool is_map)
         a->in_items = a->has_items = true;
     a->depth++;
     a->key[a->depth] = KEY_OTHER;
-    if (a->in_items && a->depth == IN_ITEM)
+    if (a->in_items && a->depth == IN_ITEM) {
         memset(&a->item, 0, sizeof(a->item));
+        a->item_is_aside = false;
+    }
     return 1;
+}
+
+/* The server keeps the reason to itself. */
+static void say_it_is_aside(struct answer_reader *a)
+{
+    a->item = (struct answer_error){
+        .status = 400,
+        .type = ANSWER_FAILURE_STORE,
+        .reason = "the data stream put it into its failure store, which has "
+                  "the reason",
+    };
 }
 
 static int close_value(struct answer_reader *a)
 {
+    if (a->in_items && a->depth == IN_ITEM && a->item_is_aside)
+        say_it_is_aside(a);
     if (a->in_items && a->depth == IN_ITEM)
         a->on_item(a->arg, a->items++, &a->item);
     if (a->depth == IN_ITEMS)

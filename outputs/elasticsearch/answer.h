@@ -6,7 +6,9 @@
  *    {"create":{"status":400,"error":{"type":"...","reason":"..."}}}]}
  *   {"error":{"type":"...","reason":"..."},"status":403}        or "error":"..."
  *
- * Keys come in any order, unknown ones are passed over. Knows nothing of HTTP,
+ * Keys come in any order, unknown ones are passed over. What a data stream's
+ * failure store has taken ("failure_store":"used", with a 201) is told as an
+ * error: it is not in the stream. Knows nothing of HTTP,
  * batches or what a status means. Bounded: texts are cut.
  */
 #ifndef TALLYMAN_ANSWER_H
@@ -18,6 +20,9 @@
 
 #define ANSWER_TYPE_MAX   96
 #define ANSWER_REASON_MAX 512
+
+/* The type of that error, whose status is 400. */
+#define ANSWER_FAILURE_STORE "failure_store"
 
 struct answer_error {
     unsigned status; /* 0: it did not say */

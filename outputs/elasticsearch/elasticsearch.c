@@ -27,7 +27,8 @@
 /* Only what decides: the answer shrinks to some 30 bytes an item. */
 #define BULK_PATH                                  \
     "/_bulk?filter_path=took,errors,error,status," \
-    "items.*.status,items.*.error.type,items.*.error.reason"
+    "items.*.status,items.*.error.type,items.*.error.reason," \
+    "items.*.failure_store"
 
 /* A server waits a minute for a shard that has no node, and then answers for
  * all items at once: it is told to do so a quarter before we give up, else none

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/audit/accept.h"
+#include "outputs/elasticsearch/answer.h"
 
 /* Memory that is kept for the next document. */
 #define KEPT (64 * KIB)
@@ -62,21 +63,21 @@ void repair_new_item(struct repair *r, struct batch *b, const struct event *ev)
         buf_free(&r->text);
 }
 
-/* Lucene's own word, in every version, for a term that is too long. */
-static bool is_too_long(const char *reason)
-{
-    return strstr(reason, "immense") != NULL;
-}
-
 /* As little as helps. */
-static bool edit(struct repair *r, struct span doc, bool too_long)
+static bool edit(struct repair *r, struct span doc, const char *reason)
 {
+    static const char aside[] = ANSWER_FAILURE_STORE ":";
+    /* Lucene's own word, in every version, for a term that is too long. */
+    bool too_long = strstr(reason, "immense") != NULL;
+    bool unknown = strncmp(reason, aside, sizeof(aside) - 1) == 0;
+
     if (accept_edit(r->accept, doc, r->leaves, &r->edits))
         return true;
-    if (!too_long)
+    if (!too_long && !unknown)
         return false;
     if (accept_edit(r->accept, doc, ACCEPT_LEAVES_FLAT, &r->edits)) {
-        r->leaves = ACCEPT_LEAVES_FLAT; /* from now on without being told */
+        if (too_long) /* from now on without being told */
+            r->leaves = ACCEPT_LEAVES_FLAT;
         return true;
     }
     return accept_edit(r->accept, doc, ACCEPT_LEAVES_ALL, &r->edits);
@@ -95,7 +96,7 @@ static bool rewrite(void *arg, uint32_t i, struct buf *out)
 
     if (i < r->first || i - r->first >= r->count || !is_refused_for_itself(it))
         return false;
-    if (!edit(r, batch_item_doc(b, i), is_too_long(batch_reason(b, it))))
+    if (!edit(r, batch_item_doc(b, i), batch_reason(b, it)))
         return false;
     add_edited(r, out);
     batch_forget_verdicts(b, i, 1);

@@ -87,6 +87,7 @@ class Doc:
     stored: int = 0         # more than once only across a rollover
     where: set[int] = field(default_factory=set)    # in which backing indices
     answers: list[int] = field(default_factory=list)
+    refused: bool = False   # for what it is; so it may come otherwise
     visible: bool = False   # to a search: it was refreshed
 
     @property
@@ -368,7 +369,7 @@ class BulkServer:
             doc = self.docs[key] = Doc(o.index, o.id, o.doc)
         elif doc.doc != o.doc:
             # More may be known of a loss; what was refused may have been repaired.
-            if not doc.is_gap and 400 not in doc.answers:
+            if not doc.is_gap and not doc.refused:
                 self.violations.append(f"id {o.id}: offered with other bytes before")
             doc.doc = o.doc
         o.before = doc.offered
@@ -382,6 +383,7 @@ class BulkServer:
             fault = faults.CONFLICT
         if fault is not None:
             doc.answers.append(fault.status)
+            doc.refused |= fault.status == 400 or fault is faults.FAILURE_STORE
             return self._error_item(o, fault)
         doc.stored += 1
         doc.where.add(self.rollovers[o.index])
@@ -402,6 +404,11 @@ class BulkServer:
         }
 
     def _error_item(self, o: Offered, f: Item) -> dict:
+        if f is faults.FAILURE_STORE:
+            return {"create": {"_index": f".fs-{o.index}-2026.11.23-000002",
+                               "_id": "lEu8jZYB_ZAKuDfZNouU", "_version": 1,
+                               "result": "created", "failure_store": "used",
+                               "status": 201}}
         error = {
             "type": f.type,
             "reason": f.reason.replace("{id}", o.id).replace("{index}", o.index),

@@ -48,6 +48,8 @@ IMMENSE_TERM = Item(
     'Document contains at least one immense term in field="requestObject" (whose '
     "UTF8 encoding is longer than the max length 32766), all of which were skipped.",
 )
+# Elasticsearch 9.2 and later, in a new stream of logs-*-*: a success, it says.
+FAILURE_STORE = Item(201, "failure_store", "used")
 INDEX_CLOSED = Item(400, "index_closed_exception", "closed")
 NO_INDEX = Item(
     404, "index_not_found_exception", "no such index [{index}] and auto-create is off"

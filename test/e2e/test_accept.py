@@ -154,6 +154,28 @@ def test_what_is_refused_for_no_reason_of_ours_is_sent_once(rig):
     assert_refused(letter, bad, 400, faults.BAD_DOCUMENT.type)
 
 
+def test_a_failure_store_is_not_the_stream(rig):
+    """Elasticsearch says 201 of what it sets aside there: that is repaired too, or a
+    dead letter; it never counts as delivered."""
+    bad = {}
+
+    def set_aside(o):
+        return faults.FAILURE_STORE if o.problem or sequence(o.doc) in bad else None
+
+    rig.bulk.item_fault = set_aside
+    rig.log.append(3)
+    line = write(rig, b"create", b"requestObject", TWICE)
+    rig.log.append(3)
+    bad[5] = rig.log.lines[5]
+    a = rig.start()
+    c = rig.wait_settled(a, read=7)["audit/search"]
+    assert (c["delivered"], c["repaired"], c["dead"]) == (6, 1, 1)
+    assert doc_of(rig, line)["requestObject"] == REPAIRED
+    [letter] = a.dead("search")
+    assert letter["id"] == id_of(bad[5])
+    assert letter["reason"].startswith("failure_store: the data stream put it into")
+
+
 def test_repaired_events_stay_what_they_are_after_a_crash(rig):
     """The id is that of the event's own bytes: sent again, it is a duplicate."""
     lines = [write(rig, b"patch", b"requestObject", TWICE),

@@ -120,6 +120,20 @@ TEST(filtered_answers_are_understood)
     stop();
 }
 
+TEST(what_is_in_the_failure_store_is_no_success)
+{
+    OK(reads("{\"errors\":false,\"items\":[{\"create\":{\"_index\":\".fs-a-1\","
+             "\"_id\":\"x\",\"failure_store\":\"used\",\"status\":201}},"
+             "{\"create\":{\"status\":201}},"
+             "{\"create\":{\"status\":400,\"failure_store\":\"not_enabled\","
+             "\"error\":{\"type\":\"t\",\"reason\":\"r\"}}}]}"));
+    items_are("0 400 failure_store: the data stream put it into its failure "
+              "store, which has the reason\n"
+              "1 201 : \n"
+              "2 400 t: r\n");
+    stop();
+}
+
 TEST(an_error_of_the_whole_request_is_understood)
 {
     OK(reads("{\"error\":{\"root_cause\":[{\"type\":\"inner\",\"reason\":"

@@ -144,6 +144,21 @@ TEST(long_values_are_cut_only_once_a_server_takes_none)
     stop();
 }
 
+TEST(where_no_reason_is_told_values_are_cut_but_nothing_is_learnt)
+{
+    char *body = with_long("{\"requestObject\":{\"a\":\"", "\"}}");
+
+    start();
+    add_plain(body);
+    refuse(0, "failure_store: it has the reason");
+    EQ(1, repair_refused(r, &b, 0, 1));
+    OK(batch_item_doc(&b, 0).len < 9000);
+    add_plain(body);
+    is(1, body);
+    free(body);
+    stop();
+}
+
 TEST(a_long_value_outside_of_bodies_is_cut_when_that_is_what_it_was)
 {
     char *other = with_long("{\"requestURI\":\"", "\"}");
