@@ -131,11 +131,21 @@ static const struct {
 
     /* Of require_alias and require_data_stream: no event is at fault. */
     { ONE(404),
-      "index_not_found_exception",
+      NULL,
+      "is not a data stream",
+      { WAIT, "no data stream",
+        "an index or an alias has that name: delete it, or write to it as "
+        "`index`" } },
+    { ONE(404),
+      NULL,
       "request flag is [true]",
-      { WAIT, "target missing",
-        "make the alias, or the data stream's index template, first: `tallyman "
-        "setup` does" } },
+      { WAIT, "no alias", "make the alias first, as `tallyman setup` does" } },
+    { ONE(404),
+      NULL,
+      "requires a data stream",
+      { WAIT, "no template",
+        "make the data stream's index template first, as `tallyman setup` "
+        "does" } },
 
     /* What the server says of the request, not of what is in it. */
     { ONE(400),

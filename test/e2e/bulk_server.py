@@ -901,13 +901,13 @@ class _Handler(BaseHTTPRequestHandler):
         if bulk.streams is None:
             return True
         for o in offered:
-            if o.index not in bulk.streams and bulk.template:
+            if o.index not in bulk.streams | bulk.plain and bulk.template:
                 bulk.streams.add(o.index)
         missing = [o for o in offered if o.index not in bulk.streams]
         if missing and required:
-            fault = Item(404, "index_not_found_exception", "no such index [{index}] and "
-                         "[require_data_stream] request flag is [true] and [{index}] "
-                         "is not a data stream")
+            fault = faults.NO_STREAM_TEMPLATE
+            if missing[0].index in bulk.plain:
+                fault = faults.NO_STREAM
             self.answer_items([bulk._error_item(o, fault) for o in offered], None)
             return False
         if missing:

@@ -54,6 +54,17 @@ INDEX_CLOSED = Item(400, "index_closed_exception", "closed")
 NO_INDEX = Item(
     404, "index_not_found_exception", "no such index [{index}] and auto-create is off"
 )
+NO_STREAM = Item(
+    404,
+    "resource_not_found_exception",
+    "[require_data_stream] request flag is [true] and [{index}] is not a data stream",
+)
+NO_STREAM_TEMPLATE = Item(
+    404,
+    "index_not_found_exception",
+    "no such index [{index}] and the index creation request requires a data stream, "
+    "but no matching index template with data stream template was found for it",
+)
 CONFLICT = Item(
     409,
     "version_conflict_engine_exception",

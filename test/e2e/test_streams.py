@@ -80,14 +80,12 @@ def test_who_may_not_look_is_told_which_right_it_takes(rig):
     wait_stored(rig, 20)
 
 
-def test_an_index_of_that_name_is_not_written_to(rig):
-    rig.new_bulk(flavour="opensearch")
-    rig.bulk.streams = set()
-    rig.bulk.plain = {NAME}
+def test_an_index_of_that_name_is_not_written_to(rig, bulk):
+    bulk.plain = {NAME}
     rig.log.append(20)
     a = rig.start(stream(rig), drain_timeout="100ms")
-    a.wait_log(r"warn lane audit/search: .* is no data stream but an index")
-    assert rig.bulk.stored_count() == 0
+    a.wait_log(r"warn lane audit/search: .*write to it as `?index")
+    assert bulk.stored_count() == 0 and a.dead("search") == []
 
 
 def test_a_cluster_that_went_away_is_asked_again(rig):

@@ -76,6 +76,8 @@ WAITING = {
     "no_such_alias": (Item(
         404, "index_not_found_exception", "no such index [x] and [require_alias] request "
         "flag is [true] and [x] is not an alias"), "make the alias"),
+    "no_data_stream": (faults.NO_STREAM, "write to it as"),
+    "no_data_stream_template": (faults.NO_STREAM_TEMPLATE, "index template first"),
     "shard_not_allocated": (faults.NO_SHARD, "_cluster/allocation/explain"),
     "quorum_lost_opensearch": (faults.NODE_LOST, "a node has left"),
     "queue_full": (faults.QUEUE_FULL, "the cluster is busy"),

@@ -84,9 +84,14 @@ TEST(items_get_the_verdict_that_their_answer_means)
           "no such index [x] and [require_alias] request flag is [true] and "
           "[x] is not an alias",
           VERDICT_RETRY },
+        { 404, "resource_not_found_exception",
+          "[require_data_stream] request flag is [true] and [x] is not a data "
+          "stream",
+          VERDICT_RETRY },
         { 404, "index_not_found_exception",
-          "no such index [x] and [require_data_stream] request flag is [true] "
-          "and [x] is not a data stream",
+          "no such index [x] and the index creation request requires a data "
+          "stream, but no matching index template with data stream template "
+          "was found for it",
           VERDICT_RETRY },
     };
 
