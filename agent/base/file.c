@@ -54,6 +54,18 @@ int64_t file_last_line(int fd, uint64_t size)
     return 0;
 }
 
+bool file_is_our_own(const struct stat *st)
+{
+    struct stat ours;
+
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fstat(fd, &ours) == 0 && ours.st_dev == st->st_dev &&
+            ours.st_ino == st->st_ino)
+            return true;
+    }
+    return false;
+}
+
 int file_make_dirs(const char *path, struct err *e)
 {
     char *part = xstrdup(path), *slash = part;

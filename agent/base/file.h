@@ -6,6 +6,7 @@
 #define TALLYMAN_FILE_H
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "agent/base/err.h"
@@ -15,6 +16,9 @@ int file_write_all(int fd, const void *bytes, size_t n) MUST_CHECK;
 /* As many bytes as there are up to `n`; -1 with errno. */
 ssize_t file_pread(int fd, void *bytes, size_t n, uint64_t offset) MUST_CHECK;
 
+/* Whether it is our standard output or error: what we write comes back when it
+ * is read. */
+bool file_is_our_own(const struct stat *st);
 /* Makes a directory and those it is in, mode 0700 where they are not there.
  * ERR_IO with `e`, which names the one that cannot be made. */
 int file_make_dirs(const char *path, struct err *e) MUST_CHECK;

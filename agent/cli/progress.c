@@ -119,6 +119,16 @@ static void add_trouble(const struct progress *p, struct buf *out)
     show_add(out, span(p->trouble, strlen(p->trouble)));
 }
 
+/* Instead of the figures, where there is more to say. */
+static bool add_state(const struct progress *p, struct buf *out)
+{
+    if (p->is_stopping)
+        buf_printf(out, "stopping: what is in flight is waited for");
+    else if (p->trouble != NULL)
+        add_trouble(p, out);
+    return p->is_stopping || p->trouble != NULL;
+}
+
 static void add_figures(const struct progress *p, struct buf *out)
 {
     progress_bytes(out, p->done);
@@ -147,14 +157,14 @@ void progress_bar(const struct progress *p, size_t width, struct buf *out)
 {
     struct buf rest = { 0 };
     size_t taken, start = out->len;
+    bool has_figures;
 
     buf_printf(out, "%3u%%", percent(p));
-    if (p->trouble != NULL)
-        add_trouble(p, &rest);
-    else
+    has_figures = !add_state(p, &rest);
+    if (has_figures)
         add_figures(p, &rest);
     taken = out->len - start + strlen(" []") + 1 + rest.len;
-    if (p->trouble == NULL && taken + BAR_MIN <= width)
+    if (has_figures && taken + BAR_MIN <= width)
         add_bar(p, width - taken < BAR_MAX ? width - taken : BAR_MAX, out);
     buf_add(out, " ", 1);
     buf_add(out, rest.at, rest.len);
@@ -167,8 +177,6 @@ void progress_line(const struct progress *p, struct buf *out)
     buf_printf(out, "%u%%, ", percent(p));
     progress_count(out, p->now.events);
     buf_printf(out, " events, ");
-    if (p->trouble != NULL)
-        add_trouble(p, out);
-    else
+    if (!add_state(p, out))
         add_figures(p, out);
 }

@@ -29,6 +29,7 @@ struct progress {
     size_t n;
     uint64_t done; /* bytes; `total` of them are all */
     uint64_t total;
+    bool is_stopping;
     const char *trouble; /* why it does not get on; NULL: it does */
     uint64_t trouble_ms; /* for so long */
 };

@@ -107,6 +107,7 @@ void report_tick(struct report *r, const struct ship_view *v)
 
     p->done = v->done;
     p->total = v->total;
+    p->is_stopping = v->is_stopping;
     p->trouble = v->lane.trouble;
     p->trouble_ms = v->lane.trouble_ms;
     report_show(r, &(struct progress_point){ v->ms, v->lane.count.read_bytes,

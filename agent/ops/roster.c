@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/file.h"
 #include "agent/base/log.h"
 #include "agent/lane/lane.h"
 #include "agent/ops/output_path.h"
@@ -273,19 +274,11 @@ static bool has_name(const struct roster *r, const char *name)
     return false;
 }
 
-/* What we log ourselves, or write to standard output, would come back. */
 static bool is_our_own(const char *path)
 {
-    struct stat there, ours;
+    struct stat st;
 
-    if (stat(path, &there) != 0)
-        return false;
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fstat(fd, &ours) == 0 && ours.st_dev == there.st_dev &&
-            ours.st_ino == there.st_ino)
-            return true;
-    }
-    return false;
+    return stat(path, &st) == 0 && file_is_our_own(&st);
 }
 
 /* A path that was not there before becomes a trail. */

@@ -131,6 +131,7 @@ static void on_stop_signal(struct ship *s)
         s->env->cut_short();
     }
     look(s);
+    s->result->view.is_stopping = true;
     stop(s, SHIP_STOPPED);
     if (s->result->view.lane.trouble == NULL)
         return;

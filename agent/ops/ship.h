@@ -25,9 +25,10 @@ enum ship_end {
 
 struct ship_view {
     struct lane_view lane;
-    uint64_t total; /* bytes of text in all files, as far as is known */
-    uint64_t done;  /* of them settled, also by earlier runs */
-    uint64_t ms;    /* since it began */
+    uint64_t total;   /* bytes of text in all files, as far as is known */
+    uint64_t done;    /* of them settled, also by earlier runs */
+    uint64_t ms;      /* since it began */
+    bool is_stopping; /* by a signal: what is in flight is waited for */
 };
 
 struct ship_env {

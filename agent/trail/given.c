@@ -40,6 +40,9 @@ static int open_regular(const char *path, struct stat *st, struct err *e)
         rc = err_set(e, ERR_IO, "cannot stat %s: %m", path);
     else if (!S_ISREG(st->st_mode))
         rc = no_file(path, st, e);
+    else if (file_is_our_own(st))
+        rc = err_set(e, ERR_FORMAT,
+                     "%s is where this writes to: it would never end", path);
     else
         return fd;
     close(fd);

@@ -22,7 +22,7 @@ struct chain;
  * Opens all of `paths` and puts them into the chain, which is empty. What
  * begins as gzip does is read as such, whatever it is called. A file without a
  * byte is left out, which is said. ERR_MISSING, ERR_IO; ERR_FORMAT: no regular
- * file; ERR_BUSY: one file twice; ERR_LIMIT: too many to be open at once. `e`
+ * file, or our own output; ERR_BUSY: one file twice; ERR_LIMIT: too many to be open at once. `e`
  * then names it, and the chain is to be freed.
  */
 int given_open(struct chain *c, char *const *paths, size_t n,

@@ -120,6 +120,16 @@ TEST(what_it_waits_for_stands_in_its_place)
            line());
 }
 
+TEST(a_stop_is_told_of)
+{
+    p.done = 1;
+    p.total = 4;
+    p.trouble = "refused";
+    p.is_stopping = true;
+    EQ_STR(" 25% stopping: what is in flight is waited for", bar(80));
+    EQ_STR("25%, 0 events, stopping: what is in flight is waited for", line());
+}
+
 TEST(speed_is_that_of_the_last_seconds)
 {
     p.total = 100 * MIB;
