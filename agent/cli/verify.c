@@ -260,26 +260,25 @@ static int with_cluster(struct job *j)
     return rc;
 }
 
-/* Those of --hosts are nobody's. */
-static struct idset *read_buried(const struct job *j, bool has_conf)
+/* `state`: the directory in which dead/ is, or NULL: nobody's. */
+static struct idset *read_buried(const struct job *j, const char *state)
 {
     struct idset *ids;
     struct err e = { 0 };
 
-    if (!has_conf)
+    if (state == NULL)
         return NULL;
     ids = idset_new(BURIED_MOST);
-    if (buried_read(ids, j->target.conf->agent.state_dir,
-                    j->target.output->name, &e) != 0) {
+    if (buried_read(ids, state, j->target.output->name, &e) != 0) {
         say(e.text);
         say("so what is a dead letter counts as missing");
     }
     return ids;
 }
 
-static int verify_with(struct job *j, bool has_conf)
+static int verify_with(struct job *j, const char *state)
 {
-    struct idset *dead = read_buried(j, has_conf);
+    struct idset *dead = read_buried(j, state);
     int rc;
 
     signal(SIGPIPE, SIG_IGN);
@@ -298,7 +297,7 @@ static int verify_with(struct job *j, bool has_conf)
 struct verify_args {
     struct target_args target;
     struct cli_rest files;
-    const char *wait, *show, *parser, *level;
+    const char *wait, *show, *parser, *state, *level;
 };
 
 static int read_args(struct job *j, const struct verify_args *a)
@@ -334,6 +333,7 @@ static int verify(int argc, char **argv)
         TARGET_FLAGS(&args.target),
         { "--repair", NULL, &j.options.repair },
         { "--parser", &args.parser, NULL },
+        { "--state", &args.state, NULL },
         { "--json", NULL, &j.json },
         { "--quiet", NULL, &j.progress.quiet },
         { "--show", &args.show, NULL },
@@ -348,7 +348,9 @@ static int verify(int argc, char **argv)
     if (rc == EXIT_OK)
         rc = target_open(&j.target, NAME, &args.target, "elasticsearch");
     if (rc == EXIT_OK) {
-        rc = verify_with(&j, args.target.hosts == NULL);
+        if (args.state == NULL && args.target.hosts == NULL)
+            args.state = j.target.conf->agent.state_dir;
+        rc = verify_with(&j, args.state);
         target_close(&j.target);
         if (cli_flush(NAME) != EXIT_OK)
             rc = EXIT_FAILED;
@@ -379,6 +381,8 @@ const struct command command_verify = {
         "  --repair           ship what is missing, as 'run' would\n"
         "  --parser NAME      what a line of a FILE is: audit (default) or "
         "json\n"
+        "  --state DIR        where the dead letters are, instead of "
+        "state_dir\n"
         "  --json             print one JSON object\n"
         "  --quiet            no progress\n"
         "  --show N           most missing events to name; default 10\n"

@@ -14,6 +14,7 @@
 #define PAUSE_MAX_MS 2000
 
 static void ask_now(struct verify_slot *s);
+static void look_up_now(struct verify_slot *s);
 
 /* ---- filling ---- */
 
@@ -75,12 +76,22 @@ static void set_free(struct verify_slot *s)
     s->attempts = 0;
     s->limit = 0;
     s->was_asked = false;
+    s->in_doubt = false;
     batch_reset(&s->batch);
+}
+
+/* What is still to be sent is asked for once more: it may be there by now. */
+static void go_on(struct verify_slot *s)
+{
+    if (s->in_doubt)
+        look_up_now(s);
+    else
+        ask_now(s);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    ask_now(timer->data);
+    go_on(timer->data);
 }
 
 /* Until the time for it is over. */
@@ -136,9 +147,9 @@ static void on_verdicts(struct verify_slot *s, const struct answer *a)
     batch_compact(&s->batch);
     if (s->batch.n == 0) {
         set_free(s);
-    } else if (s->batch.n < before) {
+    } else if (s->batch.n < before || a->again) {
         s->attempts = 0;
-        ask_now(s);
+        go_on(s);
     } else {
         try_again(s, a->why != NULL ? a->why : "the events were not taken");
     }
@@ -149,22 +160,38 @@ static void on_too_large(struct verify_slot *s, const struct answer *a)
 {
     if (s->send.count > 1) {
         s->limit = s->send.count / 2;
-        ask_now(s);
+        go_on(s);
         return;
     }
     batch_verdict(&s->batch, s->send.first, VERDICT_REFUSED, a->status, a->why);
     on_verdicts(s, a);
 }
 
+static struct verify_slot *slot_of(struct send *send)
+{
+    return (struct verify_slot *)((char *)send -
+                                  offsetof(struct verify_slot, send));
+}
+
+static void note_doubt(struct verify_slot *s, const struct answer *a)
+{
+    const struct output_ops *ops = s->v->output->ops;
+
+    if (!a->doubt || ops->may_repeat == NULL ||
+        !ops->may_repeat(s->v->repairer))
+        return;
+    s->in_doubt = true;
+    s->doubt_ms = uv_now(&s->v->ask->loop);
+}
+
 static void on_sent(struct send *send, const struct answer *a)
 {
-    struct verify_slot *s =
-        (struct verify_slot *)((char *)send -
-                               offsetof(struct verify_slot, send));
+    struct verify_slot *s = slot_of(send);
 
     uv_stop(&s->v->ask->loop);
     if (verify_is_over(s->v))
         return;
+    note_doubt(s, a);
     switch (a->kind) {
     case ANSWER_ITEMS:
         on_verdicts(s, a);
@@ -197,6 +224,47 @@ static void send_missing(struct verify_slot *s)
     };
     s->state = SLOT_SENDING;
     s->v->output->ops->send(s->v->repairer, &s->send);
+}
+
+/* ---- what may have been stored ---- */
+
+static void on_looked_up(struct send *send, const struct answer *a)
+{
+    struct verify_slot *s = slot_of(send);
+    struct verify_counts *c = &s->v->count;
+
+    uv_stop(&s->v->ask->loop);
+    if (verify_is_over(s->v))
+        return;
+    if (a->kind != ANSWER_ITEMS) {
+        try_again(s, a->why);
+        return;
+    }
+    for (uint32_t i = 0; i < s->batch.n; i++) {
+        bool is_there = s->batch.items[i].verdict == VERDICT_DUPLICATE;
+
+        c->missing -= is_there;
+        c->present += is_there;
+        c->repaired += is_there;
+    }
+    s->in_doubt = false;
+    batch_compact(&s->batch);
+    if (s->batch.n == 0)
+        set_free(s);
+    else
+        send_missing(s);
+}
+
+static void look_up_now(struct verify_slot *s)
+{
+    s->send = (struct send){
+        .batch = &s->batch,
+        .count = s->batch.n,
+        .since_ms = s->doubt_ms,
+        .answered = on_looked_up,
+    };
+    s->state = SLOT_SENDING;
+    s->v->output->ops->look_up(s->v->repairer, &s->send);
 }
 
 /* ---- what is there ---- */

@@ -21,7 +21,7 @@ enum verify_slot_state {
     SLOT_FREE, /* or being filled */
     SLOT_ASKING,
     SLOT_WAITING,
-    SLOT_SENDING
+    SLOT_SENDING /* or looking up what may have been stored by that */
 };
 
 /* Where an item of a slot comes from; item.place is its number. */
@@ -41,6 +41,9 @@ struct verify_slot {
     struct client_request request;
     struct send send;
     bool was_asked;    /* what is missing is counted as that */
+    bool in_doubt;     /* some of it may be stored all the same: a search has
+                        * to come after a refresh */
+    uint64_t doubt_ms; /* since then */
     uint32_t limit;    /* most items to send at once; 0: all */
     unsigned attempts; /* in a row that led to nothing */
     uint64_t since_ms; /* the first of these */

@@ -29,8 +29,8 @@ _tallyman() {
         words='-c --output --hosts --retention --dashboards --dry-run --force
             --json --help'
     elif [[ $command == verify ]]; then
-        words='-c --output --hosts --repair --parser --json --quiet --show --wait
-            --log-level --help'
+        words='-c --output --hosts --repair --parser --state --json --quiet --show
+            --wait --log-level --help'
         files=yes
     elif [[ $command == check ]]; then
         words='--options --help'

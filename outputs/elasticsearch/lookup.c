@@ -353,18 +353,24 @@ static int doc_error(const struct lookup *l, struct err *e)
     return rc;
 }
 
+static void forget_copies(struct lookup *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        l->asked[i].copies = 0;
+}
+
 int lookup_read(struct lookup *l, struct span answer, struct err *e)
 {
     l->depth = 0;
     l->docs = l->hits = 0;
     l->is_partial = l->lacks_index = l->has_answer = false;
     l->bad_type[0] = l->whole_type[0] = '\0';
-    for (uint32_t i = 0; i < l->n; i++)
-        l->asked[i].copies = 0;
+    forget_copies(l);
     if (!parse(l, answer))
         return no_answer(answer, e);
     if (strcmp(l->whole_type, "index_not_found_exception") == 0) {
         l->lacks_index = true;
+        forget_copies(l);
         return 0;
     }
     if (l->how == LOOKUP_BY_PLACE && l->bad_type[0] != '\0')

@@ -11,7 +11,7 @@ import faults
 from agent import run_program
 from auditlog import gzip_file, id_of, make_line, time_text
 from checks import assert_once
-from shipping import CONFIG, FAILED, USAGE, run
+from shipping import CONFIG, DEAD, FAILED, USAGE, places, run
 from wait import wait_until
 
 OK, UNKNOWN = 0, 8
@@ -124,7 +124,7 @@ def test_lines_that_are_no_events(rig):
     rig.log.append(5)
     rig.log.write(b"no event at all\n{\"level\":\n")
     rig.log.append(5)
-    run(rig, "ship", rig.log_path, "--hosts", rig.bulk.url, expect=7)
+    run(rig, "ship", rig.log_path, "--hosts", rig.bulk.url, expect=DEAD)
     seen = verify_files(rig)
     assert (seen["events"], seen["quarantined"]) == (10, 2)
 
@@ -157,7 +157,7 @@ def test_half_an_event_and_the_one_appended_to_it(rig):
     half = make_line(77)[:200]
     whole = rig.log.make()
     rig.log.write(half + whole + b"\n")
-    run(rig, "ship", rig.log_path, "--hosts", rig.bulk.url, expect=7)
+    run(rig, "ship", rig.log_path, "--hosts", rig.bulk.url, expect=DEAD)
     seen = verify_files(rig)
     assert (seen["events"], seen["quarantined"]) == (3, 1)
 
@@ -227,6 +227,17 @@ def test_a_dead_letter_is_not_missing_but_not_there(rig):
     assert (seen["present"], seen["missing"], seen["dead_letters"]) == (29, 0, 1)
 
 
+def test_the_dead_letters_that_ship_left(rig):
+    rig.log.append_at_once(10)
+    bad = id_of(rig.log.lines[4])
+    rig.bulk.item_fault = lambda o: faults.BAD_DOCUMENT if o.id == bad else None
+    run(rig, "ship", rig.log_path, "--hosts", rig.bulk.url, expect=DEAD)
+    (place,) = places(rig)
+    assert verify_files(rig, code=FAILED)["missing"] == 1
+    seen = verify_files(rig, args=["--state", place], code=FAILED)
+    assert (seen["missing"], seen["dead_letters"]) == (0, 1)
+
+
 # -- a name that stands for several indices ----------------------------------------
 
 
@@ -283,6 +294,31 @@ def test_repair_of_a_whole_log_through_faults(rig):
     seen = verify_files(rig, args=["--repair"])
     assert seen["complete"] and seen["present"] == 3000
     assert_once(rig.bulk, rig.log.lines)
+
+
+def test_repair_behind_a_name_looks_up_what_is_in_doubt(rig):
+    """The answer is lost, and a rollover comes before the next try: what was stored
+    by the first is not stored again."""
+    rig.log.append_at_once(2500)
+    a = rig.agent({"search": rig.search(index="audit")})
+    lost = iter([None, faults.LOST, faults.Whole("short", keep=10), faults.LOST])
+
+    def roll(number):
+        rig.bulk.rollovers["audit"] += 1
+        return next(lost, None)
+
+    rig.bulk.whole_fault = roll
+    seen = verify(rig, "-c", a.config, "--repair")
+    assert seen["complete"] and seen["repaired"] == 2500
+    assert [d.stored for d in rig.bulk.stored()] == [1] * 2500
+
+
+def test_events_without_a_time_cannot_be_asked_for(rig):
+    path = rig.home / "some.json"
+    path.write_text('{"a":1}\n{"@timestamp":"2026-11-23T17:00:00Z","a":2}\n')
+    run(rig, "ship", path, "--hosts", rig.bulk.url, "--parser", "json")
+    seen = verify_files(rig, path, args=["--parser", "json"], code=FAILED)
+    assert (seen["events"], seen["present"], seen["without_time"]) == (2, 1, 1)
 
 
 def test_repair_says_what_is_refused(rig):
