@@ -24,12 +24,12 @@ from test_crash import Writer, life_span, new_seed
 from wait import wait_until
 
 STREAM = "logs-kubernetes.audit-default"
-IN_DOUBT = ("closed_mid_answer", "garbage", "html_with_200", "lost_answer",
+IN_DOUBT = ("closed_mid_answer", "garbage", "html_with_200", "long", "lost_answer",
             "lost_answer_reset", "no_items", "reset_mid_answer", "reset_mid_body", "short",
             "truncated", "whole_408", "whole_500", "whole_500_with_items", "whole_502_html",
             "whole_503", "whole_504_html")
 REFUSED = ("whole_301", "whole_401", "whole_403", "whole_404", "whole_429")
-STORED = ("closed_mid_answer", "garbage", "lost_answer", "lost_answer_reset",
+STORED = ("closed_mid_answer", "garbage", "long", "lost_answer", "lost_answer_reset",
           "no_items", "reset_mid_answer", "short", "truncated")
 
 
