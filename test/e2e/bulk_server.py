@@ -150,6 +150,7 @@ class BulkServer:
         self.plain: set[str] = set()            # names of indices and aliases
         self.hidden: set[str] = set()           # what a user may not see
         self.may_resolve = True                 # GET /_resolve/index
+        self.echoes = False                     # the credentials, in its errors
         self.hides_itself = False               # GET / is forbidden
         # Whether _bulk knows require_data_stream.
         self.knows_require = flavour == "elasticsearch"
@@ -788,6 +789,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if why := bulk.unsigned(self, raw):
             return self.answer_unsigned(why)
+        if bulk.echoes:
+            shown = [self.headers[n] for n in ("Authorization", "x-amz-security-token")
+                     if n in self.headers]
+            return self.answer_error(500, "exception", f"got {shown[-1]}")
         self.bulk_request(request, raw, fault)
 
     def question(self) -> None:

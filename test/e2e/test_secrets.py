@@ -96,6 +96,57 @@ def test_an_api_key_that_works_and_a_refused_event(rig, written):
     assert_absent(KEY, *everything_said(rig, a))
 
 
+# Where each kind of secret stands, beside what else it takes.
+KINDS = {
+    "password": lambda s: {"username": USER, "password": s},
+    "api_key": lambda s: {"api_key": s},
+    "bearer_token": lambda s: {"bearer_token": s},
+    "aws_key": lambda s: {"aws": {"region": "eu-central-1", "access_key_id": "AKID",
+                                  "secret_access_key": s}},
+    "aws_token": lambda s: {"aws": {"region": "eu-central-1", "access_key_id": "AKID",
+                                    "secret_access_key": "x" * 20,
+                                    "session_token": s}},
+    "key_password": lambda s: {"tls": {"cert_file": "/none.crt", "key_file": "/none.key",
+                                       "key_password": s}},
+    "proxy_password": lambda s: {"proxy": "http://127.0.0.1:1", "proxy_username": USER,
+                                 "proxy_password": s},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_secret_of_each_kind_that_does_not_let_in(rig, written, kind):
+    value, env = written(PASSWORD)
+    scheme = "https" if kind == "key_password" else "http"
+    rig.new_bulk(api_key="another")
+    rig.log.append(10)
+    a = rig.start({"search": rig.search(
+        hosts=[rig.bulk.url.replace("http", scheme, 1)], **KINDS[kind](value))},
+        env=env, args=("--log-level", "debug"), drain_timeout="100ms")
+    a.wait_log(r"warn lane audit/search: ")
+    assert_absent(PASSWORD, *everything_said(rig, a))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_check_prints_no_secret_of_any_kind(rig, kind):
+    code, text = check_output(rig, **KINDS[kind](PASSWORD))
+    assert code == 0, text
+    assert_absent(PASSWORD, text)
+    code, text = check_output(rig, linger="soon", **KINDS[kind](PASSWORD + "\x07"))
+    assert code == CONFIG
+    assert_absent(PASSWORD, text)
+
+
+@pytest.mark.parametrize("kind", ["password", "api_key", "bearer_token", "aws_token"])
+def test_a_server_that_shows_the_request_shows_no_secret(rig, kind):
+    """Some print all headers into their error page."""
+    rig.bulk.echoes = True
+    rig.log.append(10)
+    a = rig.start({"search": rig.search(**KINDS[kind](PASSWORD))},
+                  args=("--log-level", "debug"), drain_timeout="100ms")
+    a.wait_log(r"warn lane audit/search: .*500.*\*\*\*\*")
+    assert_absent(PASSWORD, *everything_said(rig, a))
+
+
 def check_output(rig, **over) -> tuple[int, bytes]:
     path = rig.write_config({"search": rig.search(**over)})
     done = run_program("check", path)
