@@ -116,7 +116,7 @@ static void on_ended(CURL *easy, CURLcode code)
     }
     if (code != CURLE_OK)
         tell_outage(s, code, &r);
-    if (status == 401 || status == 403)
+    if (status == 401 || status == 403 || status == 407)
         credentials_refused(s->http->credentials);
     if (q->product) {
         copy_header(s->easy, "X-elastic-product", r.elastic_product);

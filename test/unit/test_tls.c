@@ -7,7 +7,7 @@
 TEST(a_fingerprint_is_64_digits_with_or_without_colons)
 {
     unsigned char a[SHA256_SIZE], b[SHA256_SIZE];
-    char colons[3 * SHA256_SIZE];
+    char colons[3 * SHA256_SIZE + 1];
 
     for (size_t i = 0; i < SHA256_SIZE; i++)
         snprintf(colons + 3 * i, 4, "%.2s:", HEX + 2 * i);
