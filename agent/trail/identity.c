@@ -95,12 +95,11 @@ bool guard_matches(const struct guard *g, struct span bytes)
     return memcmp(hash, g->hash, SHA256_SIZE) == 0;
 }
 
-bool guard_holds(int fd, uint64_t offset, const struct guard *g)
+bool guard_holds(int fd, uint64_t offset, const struct guard *g, char *bytes)
 {
-    char bytes[IDENTITY_GUARD_MAX];
     ssize_t n;
 
-    if (g->len > sizeof(bytes) || g->len > offset)
+    if (g->len > IDENTITY_GUARD_MAX || g->len > offset)
         return false;
     n = file_pread(fd, bytes, g->len, offset - g->len);
     return n == (ssize_t)g->len && guard_matches(g, span(bytes, (size_t)n));

@@ -61,7 +61,8 @@ int guard_of(int fd, uint64_t offset, struct guard *g,
              struct err *e) MUST_CHECK;
 /* Whether `bytes` are those that the guard was made of. */
 bool guard_matches(const struct guard *g, struct span bytes);
-/* Whether the bytes of the file before `offset` are. */
-bool guard_holds(int fd, uint64_t offset, const struct guard *g);
+/* Whether the bytes of the file before `offset` are. `bytes`, of
+ * IDENTITY_GUARD_MAX, gets them. */
+bool guard_holds(int fd, uint64_t offset, const struct guard *g, char *bytes);
 
 #endif

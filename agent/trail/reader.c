@@ -98,19 +98,25 @@ static enum reader_what changed(struct reader *r)
 
 /* ---- plain ---- */
 
-/* The first read after a seek has no tail yet, but perhaps a guard. */
+/* The first read after a seek has no tail yet, but perhaps a guard; what that was
+ * made of is the tail then. */
 static bool guard_is_right(struct reader *r)
 {
+    const struct guard *g = &r->guard;
+    bool holds;
+    size_t n;
+
     if (!r->unchecked)
         return true;
     r->unchecked = false;
     if (r->file->form == FORM_GZ) {
-        char tail[IDENTITY_GUARD_MAX];
-        size_t n = gunzip_tail(r->gz, tail, r->guard.len);
-
-        return guard_matches(&r->guard, span(tail, n));
+        n = gunzip_tail(r->gz, r->tail, g->len);
+        holds = guard_matches(g, span(r->tail, n));
+    } else {
+        holds = guard_holds(r->file->fd, r->at, g, r->tail);
     }
-    return guard_holds(r->file->fd, r->at, &r->guard);
+    r->tail_len = holds ? g->len : 0;
+    return holds;
 }
 
 /* At its start nothing stands before what is read, but we know how it began. */
@@ -132,11 +138,12 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
                                    size_t *got)
 {
     char again[IDENTITY_GUARD_MAX];
-    struct iovec iov[] = { { again, r->tail_len }, { out, n } };
+    struct iovec iov[] = { { again, 0 }, { out, n } };
     ssize_t have;
 
     if (!guard_is_right(r))
         return start_again(r);
+    iov[0].iov_len = r->tail_len;
     do {
         have = preadv(r->file->fd, iov, 2, (off_t)(r->at - r->tail_len));
     } while (have < 0 && errno == EINTR);

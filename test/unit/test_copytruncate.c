@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* What happens when that file is read, or the directory is listed, for the first
@@ -16,6 +17,7 @@
 static const char *file;
 static unsigned reads_before;
 static void (*when_read)(void);
+static void (*when_lines_are_read)(void);
 static void (*when_listed)(void);
 
 static void once(void (**act)(void))
@@ -26,13 +28,24 @@ static void once(void (**act)(void))
     now();
 }
 
-ssize_t pread(int fd, void *bytes, size_t n, off_t offset)
+static bool is_it(int fd)
 {
     struct stat st, want;
 
-    if (when_read != NULL && fstat(fd, &st) == 0 &&
-        stat(logs_path(file), &want) == 0 && st.st_ino == want.st_ino &&
-        reads_before-- == 0)
+    return fstat(fd, &st) == 0 && stat(logs_path(file), &want) == 0 &&
+           st.st_ino == want.st_ino;
+}
+
+ssize_t preadv(int fd, const struct iovec *iov, int n, off_t offset)
+{
+    if (when_lines_are_read != NULL && is_it(fd))
+        once(&when_lines_are_read);
+    return syscall(SYS_preadv, fd, iov, n, offset, 0);
+}
+
+ssize_t pread(int fd, void *bytes, size_t n, off_t offset)
+{
+    if (when_read != NULL && is_it(fd) && reads_before-- == 0)
         once(&when_read);
     return syscall(SYS_pread64, fd, bytes, n, offset);
 }
@@ -497,5 +510,22 @@ TEST(a_log_that_is_cut_while_a_place_is_noted_is_not_gone_on_with)
     OK(when_read == NULL);
     logs_start();
     EQ_STR("third line|", logs_rest());
+    logs_stop();
+}
+
+/* The guard of the place held, but a moment later it is another text. */
+TEST(a_log_that_is_cut_before_its_first_read_at_a_place_goes_on_in_its_copy)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    logs_copy("audit.log", T1);
+    logs_start();
+    file = "audit.log";
+    when_lines_are_read = cut_to_a_third_line;
+    EQ_STR("2|third line|", logs_rest());
+    OK(when_lines_are_read == NULL);
     logs_stop();
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static char path_of[128];
+static char bytes[IDENTITY_GUARD_MAX];
 
 static const char *path(const char *name)
 {
@@ -232,7 +233,7 @@ TEST(what_cannot_be_read_matches_nothing)
     EQ(0, h.len);
     OK(!identity_has_head(&id, &h));
     EQ(ERR_IO, guard_of(fd, 3, &g, &e));
-    OK(!guard_holds(fd, 3, &g));
+    OK(!guard_holds(fd, 3, &g, bytes));
 }
 
 TEST(the_guard_is_what_lies_just_before)
@@ -249,15 +250,15 @@ TEST(the_guard_is_what_lies_just_before)
     EQ(10, guard(fd, 10).len);
     g = guard(fd, 900);
     EQ(IDENTITY_GUARD_MAX, g.len);
-    OK(guard_holds(fd, 900, &g));
-    OK(!guard_holds(fd, 899, &g));
+    OK(guard_holds(fd, 900, &g, bytes));
+    OK(!guard_holds(fd, 899, &g, bytes));
     text[900] = '!'; /* behind it */
     text[643] = '!'; /* too far before it */
     write_file("a", text);
-    OK(guard_holds(fd, 900, &g));
+    OK(guard_holds(fd, 900, &g, bytes));
     text[644] = '!';
     write_file("a", text);
-    OK(!guard_holds(fd, 900, &g));
+    OK(!guard_holds(fd, 900, &g, bytes));
 }
 
 TEST(the_guard_at_the_start_always_holds)
@@ -266,7 +267,7 @@ TEST(the_guard_at_the_start_always_holds)
     struct guard g = guard(fd, 0);
 
     EQ(0, ftruncate(fd, 0));
-    OK(guard_holds(fd, 0, &g));
+    OK(guard_holds(fd, 0, &g, bytes));
 }
 
 TEST(a_file_that_was_cut_before_the_offset_does_not_pass)
@@ -276,10 +277,10 @@ TEST(a_file_that_was_cut_before_the_offset_does_not_pass)
     struct err e;
 
     EQ(0, ftruncate(fd, 7));
-    OK(!guard_holds(fd, 8, &g));
+    OK(!guard_holds(fd, 8, &g, bytes));
     EQ(ERR_FORMAT, guard_of(fd, 8, &other, &e));
     append(fd, "\n");
-    OK(guard_holds(fd, 8, &g));
+    OK(guard_holds(fd, 8, &g, bytes));
 }
 
 TEST(a_guard_that_makes_no_sense_does_not_hold)
@@ -287,9 +288,9 @@ TEST(a_guard_that_makes_no_sense_does_not_hold)
     int fd = write_file("a", "one\ntwo\n");
     struct guard g = guard(fd, 4);
 
-    OK(!guard_holds(fd, 3, &g));
+    OK(!guard_holds(fd, 3, &g, bytes));
     g.len = IDENTITY_GUARD_MAX + 1;
-    OK(!guard_holds(fd, 8, &g));
+    OK(!guard_holds(fd, 8, &g, bytes));
     g.len = UINT32_MAX;
-    OK(!guard_holds(fd, UINT64_MAX, &g));
+    OK(!guard_holds(fd, UINT64_MAX, &g, bytes));
 }
