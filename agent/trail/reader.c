@@ -87,6 +87,18 @@ static enum reader_what start_again(struct reader *r)
     return READER_CHANGED;
 }
 
+/* A guard that does not hold: the log may have been cut since we know it, and
+ * the place be in its copy. */
+static enum reader_what guard_failed(struct reader *r)
+{
+    struct file *f = r->file;
+
+    if (f != f->chain->live || !chain_check_live(f->chain))
+        return start_again(r);
+    r->unchecked = true;
+    return READER_CHANGED;
+}
+
 static enum reader_what changed(struct reader *r)
 {
     struct file *f = r->file;
@@ -142,7 +154,7 @@ static enum reader_what read_plain(struct reader *r, char *out, size_t n,
     ssize_t have;
 
     if (!guard_is_right(r))
-        return start_again(r);
+        return guard_failed(r);
     iov[0].iov_len = r->tail_len;
     do {
         have = preadv(r->file->fd, iov, 2, (off_t)(r->at - r->tail_len));

@@ -529,3 +529,20 @@ TEST(a_log_that_is_cut_before_its_first_read_at_a_place_goes_on_in_its_copy)
     OK(when_lines_are_read == NULL);
     logs_stop();
 }
+
+TEST(a_log_that_is_cut_before_its_guard_is_read_goes_on_in_its_copy)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    logs_copy("audit.log", T1);
+    logs_start();
+    file = "audit.log";
+    reads_before = 0;
+    when_read = cut_to_a_third_line;
+    EQ_STR("2|third line|", logs_rest());
+    OK(when_read == NULL);
+    logs_stop();
+}
