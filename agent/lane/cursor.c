@@ -78,9 +78,24 @@ int cursor_seek_end(struct cursor *c, struct err *e)
     return 0;
 }
 
+/* The first of the files that came before this one since we did, if nothing of it
+ * was read yet; else NULL. */
+static struct file *missed_before(const struct cursor *c)
+{
+    if (c->file == NULL || c->reader.at > 0)
+        return NULL;
+    return trail_missed(c->trail, c->file, c->known);
+}
+
 uint64_t cursor_place(const struct cursor *c, struct file **f)
 {
+    struct file *missed = missed_before(c);
+
     *f = c->file;
+    if (missed != NULL) {
+        *f = missed;
+        return 0;
+    }
     if (c->gap_told) {
         *f = trail_after(c->file);
         return 0;

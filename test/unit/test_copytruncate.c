@@ -209,6 +209,21 @@ TEST(what_was_written_copied_and_cut_since_an_empty_log_was_seen_is_read_first)
     logs_stop();
 }
 
+TEST(what_came_before_a_log_of_which_nothing_was_read_is_read_after_a_restart)
+{
+    logs_prepare();
+    logs_add("audit.log", "");
+    logs_start();
+    logs_add("audit.log", "1\n");
+    logs_copy("audit.log", T1);
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "2\n");
+    logs_look();
+    logs_restart();
+    EQ_STR("1|2|", logs_rest());
+    logs_stop();
+}
+
 /* As another lane does that starts later, at a file that is gone. */
 TEST(a_file_that_is_added_as_lost_turns_nobody_back)
 {
