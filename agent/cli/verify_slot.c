@@ -297,19 +297,19 @@ static void is_present(struct verify_slot *s, uint32_t i)
     c->present++;
     c->missing -= s->was_asked;
     c->repaired += s->was_asked;
-    c->twice += lookup_copies(s->lookup, i) > 1;
+    c->twice += lookup_copies(s->answered, i) > 1;
     batch_verdict(&s->batch, i, VERDICT_DELIVERED, 0, NULL);
 }
 
 static void judge(struct verify_slot *s)
 {
     for (uint32_t i = 0; i < s->batch.n; i++) {
-        if (lookup_copies(s->lookup, i) > 0)
+        if (lookup_copies(s->answered, i) > 0)
             is_present(s, i);
         else
             is_missing(s, i);
     }
-    s->v->lacks_index |= lookup_lacks_index(s->lookup);
+    s->v->lacks_index |= lookup_lacks_index(s->answered);
     s->was_asked = true;
     batch_compact(&s->batch);
     if (s->batch.n == 0)
@@ -348,6 +348,7 @@ static void on_asked(struct client_request *r, const struct http_result *h)
         client_why(r, h, e.text, sizeof(e.text));
     if (h->complete && h->status == 200 && rc != 0)
         err_prefix(&e, "%s", client_host(r));
+    s->answered = s->lookup;
     if (rc == 0)
         judge(s);
     else if (may_change(h, &e))
@@ -356,19 +357,78 @@ static void on_asked(struct client_request *r, const struct http_result *h)
         verify_fail(s->v, e.text);
 }
 
+static void send_question(struct verify_slot *s, struct lookup *l,
+                          const char *path,
+                          void (*done)(struct client_request *r,
+                                       const struct http_result *h))
+{
+    lookup_start(l);
+    for (uint32_t i = 0; i < s->batch.n; i++)
+        lookup_add(l, line_of(s, i));
+    s->state = SLOT_ASKING;
+    s->request.path = path;
+    s->request.body = lookup_body(l);
+    s->request.done = done;
+    client_send(s->v->ask->client, &s->request);
+}
+
 static void ask_now(struct verify_slot *s)
 {
-    lookup_start(s->lookup);
-    for (uint32_t i = 0; i < s->batch.n; i++)
-        lookup_add(s->lookup, line_of(s, i));
-    s->state = SLOT_ASKING;
-    s->request.body = lookup_body(s->lookup);
-    client_send(s->v->ask->client, &s->request);
+    send_question(s, s->lookup, s->v->path, on_asked);
+}
+
+/* Only where all of them are there it is an answer. */
+static void on_counted(struct client_request *r, const struct http_result *h)
+{
+    struct verify_slot *s =
+        (struct verify_slot *)((char *)r -
+                               offsetof(struct verify_slot, request));
+    struct err e;
+
+    uv_stop(&s->v->ask->loop);
+    if (verify_is_over(s->v))
+        return;
+    s->answered = s->counting;
+    if (h->complete && h->status == 200 &&
+        lookup_read(s->counting, span(r->answer.at, r->answer.len), &e) == 0)
+        judge(s);
+    else
+        ask_now(s);
+}
+
+/* The index of all its events; empty where they are of several. */
+static struct span index_of_all(const struct verify_slot *s)
+{
+    struct span first = action_index(line_of(s, 0));
+
+    for (uint32_t i = 1; i < s->batch.n; i++) {
+        struct span index = action_index(line_of(s, i));
+
+        if (index.len != first.len ||
+            memcmp(index.at, first.at, first.len) != 0)
+            return SPAN("");
+    }
+    return first;
+}
+
+static bool ask_by_count(struct verify_slot *s)
+{
+    struct span index = s->counting != NULL ? index_of_all(s) : SPAN("");
+    char *name;
+
+    if (index.len == 0)
+        return false;
+    name = xstrndup(index.at, index.len);
+    free(s->count_path);
+    s->count_path = lookup_path(LOOKUP_BY_COUNT, name, s->v->settings->routing);
+    free(name);
+    send_question(s, s->counting, s->count_path, on_counted);
+    return true;
 }
 
 void verify_slot_go(struct verify_slot *s)
 {
-    if (s->batch.n > 0)
+    if (s->batch.n > 0 && !ask_by_count(s))
         ask_now(s);
 }
 
@@ -381,10 +441,10 @@ void verify_slot_open(struct verify_slot *s, struct verify *v)
     s->lookup = lookup_new(v->by_search ? LOOKUP_BY_SEARCH : LOOKUP_BY_PLACE);
     s->request = (struct client_request){
         .method = HTTP_POST,
-        .path = v->path,
         .kind = HTTP_JSON,
-        .done = on_asked,
     };
+    if (!v->by_search)
+        s->counting = lookup_new(LOOKUP_BY_COUNT);
     uv_timer_init(&v->ask->loop, &s->timer);
     s->timer.data = s;
 }
@@ -398,5 +458,7 @@ void verify_slot_free(struct verify_slot *s)
 {
     client_request_free(&s->request);
     lookup_free(s->lookup);
+    lookup_free(s->counting);
+    free(s->count_path);
     batch_free(&s->batch);
 }

@@ -37,8 +37,11 @@ struct verify_slot {
     enum verify_slot_state state;
     struct batch batch;
     struct verify_origin origin[LOOKUP_MOST];
-    struct lookup *lookup;
+    struct lookup *lookup;         /* by place or by search */
+    struct lookup *counting;       /* NULL: by search */
+    const struct lookup *answered; /* which of them was */
     struct client_request request;
+    char *count_path; /* of the index at hand; NULL: none was yet */
     struct send send;
     bool was_asked;    /* what is missing is counted as that */
     bool in_doubt;     /* some of it may be stored all the same: a search has

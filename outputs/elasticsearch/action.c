@@ -157,3 +157,14 @@ struct span action_place(struct span line)
         return span(NULL, 0);
     return span(line.at + n, line.len - n - 2); /* "}" and the newline */
 }
+
+struct span action_index(struct span line)
+{
+    static const char head[] = "{\"create\":{\"_index\":\"";
+    size_t n = sizeof(head) - 1;
+    const char *end =
+        line.len > n ? memchr(line.at + n, '"', line.len - n) : NULL;
+
+    return end != NULL ? span(line.at + n, (size_t)(end - line.at) - n)
+                       : SPAN("");
+}

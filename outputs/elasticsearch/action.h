@@ -32,6 +32,8 @@ const char *action_check_index(const char *index);
 void action_add(struct action *a, const struct event *ev, struct buf *out);
 /* The id within such a line. */
 struct span action_id(struct span line);
+/* The name of the index within such a line. */
+struct span action_index(struct span line);
 /* The object with index and id within such a line. */
 struct span action_place(struct span line);
 

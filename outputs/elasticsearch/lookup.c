@@ -24,7 +24,8 @@ enum key {
     KEY_SHARDS,
     KEY_FAILED,
     KEY_HITS,
-    KEY_ID
+    KEY_ID,
+    KEY_COUNT
 };
 
 static const char *const key_names[] = {
@@ -33,6 +34,7 @@ static const char *const key_names[] = {
     [KEY_REASON] = "reason",  [KEY_TIMED_OUT] = "timed_out",
     [KEY_SHARDS] = "_shards", [KEY_FAILED] = "failed",
     [KEY_HITS] = "hits",      [KEY_ID] = "_id",
+    [KEY_COUNT] = "count",
 };
 
 struct asked {
@@ -47,6 +49,7 @@ struct lookup {
     bool ended; /* so has the body */
     struct asked asked[LOOKUP_MOST];
     uint32_t n;
+    uint32_t distinct;    /* ids */
     uint32_t slot[SLOTS]; /* number + 1 of the one with such an id; 0: none */
 
     /* reading */
@@ -54,6 +57,7 @@ struct lookup {
     unsigned depth;
     uint32_t docs; /* that were answered for */
     uint32_t hits;
+    uint64_t count;
     bool is_partial;
     bool lacks_index;
     bool has_answer;
@@ -89,6 +93,10 @@ char *lookup_path(enum lookup_how how, const char *target, const char *routing)
         return xprintf("/_mget?_source=false&filter_path=docs.found,"
                        "docs.error.type,docs.error.reason,error,status%s%s",
                        is, value);
+    if (how == LOOKUP_BY_COUNT)
+        return xprintf("/%s/_count?filter_path=count,_shards.failed,error,"
+                       "status%s%s",
+                       target, is, value);
     return xprintf("/%s/_search?allow_partial_search_results=false&filter_path="
                    "timed_out,_shards.failed,hits.hits._id,error,status%s%s",
                    target, is, value);
@@ -99,16 +107,19 @@ char *lookup_path(enum lookup_how how, const char *target, const char *routing)
 void lookup_start(struct lookup *l)
 {
     memset(l->slot, 0, sizeof(l->slot));
-    l->n = 0;
+    l->n = l->distinct = 0;
     l->ended = false;
     l->body.len = 0;
+    buf_printf(&l->body, "{");
     if (l->how == LOOKUP_BY_PLACE)
-        buf_printf(&l->body, "{\"docs\":[");
-    else
+        buf_printf(&l->body, "\"docs\":[");
+    if (l->how == LOOKUP_BY_SEARCH)
         buf_printf(&l->body,
-                   "{\"size\":%d,\"_source\":false,\"track_total_hits\":false,"
-                   "\"sort\":[\"_doc\"],\"query\":{\"ids\":{\"values\":[",
+                   "\"size\":%d,\"_source\":false,\"track_total_hits\":false,"
+                   "\"sort\":[\"_doc\"],",
                    MOST_HITS);
+    if (l->how != LOOKUP_BY_PLACE)
+        buf_printf(&l->body, "\"query\":{\"ids\":{\"values\":[");
 }
 
 /* Where that id is, or would be. Ids end in a hash. */
@@ -148,8 +159,10 @@ void lookup_add(struct lookup *l, struct span action_line)
     }
     slot = find(l, a->id);
     l->n++;
-    if (*slot == 0)
+    if (*slot == 0) {
         *slot = l->n;
+        l->distinct++;
+    }
     a->same = *slot - 1;
 }
 
@@ -212,6 +225,10 @@ static int on_number(void *ctx, const char *text, size_t n)
 {
     struct lookup *l = ctx;
 
+    if (l->depth == 1 && l->key[1] == KEY_COUNT) {
+        l->has_answer = n < 10 && text[0] != '-';
+        l->count = l->has_answer ? strtoull(text, NULL, 10) : 0;
+    }
     if (l->depth == 2 && l->key[1] == KEY_SHARDS && l->key[2] == KEY_FAILED)
         l->is_partial |= !span_is(span(text, n), "0");
     return 1;
@@ -353,24 +370,39 @@ static int doc_error(const struct lookup *l, struct err *e)
     return rc;
 }
 
-static void forget_copies(struct lookup *l)
+static void set_copies(struct lookup *l, unsigned copies)
 {
     for (uint32_t i = 0; i < l->n; i++)
-        l->asked[i].copies = 0;
+        l->asked[i].copies = copies;
+}
+
+static int read_count(struct lookup *l, struct span answer, struct err *e)
+{
+    if (!l->has_answer)
+        return no_answer(answer, e);
+    if (l->is_partial)
+        return err_set(e, ERR_AGAIN, "a part of the index did not answer");
+    if (l->count != l->distinct)
+        return err_set(e, ERR_MISSING, "not all of them are there");
+    set_copies(l, 1);
+    return 0;
 }
 
 int lookup_read(struct lookup *l, struct span answer, struct err *e)
 {
     l->depth = 0;
     l->docs = l->hits = 0;
+    l->count = 0;
     l->is_partial = l->lacks_index = l->has_answer = false;
     l->bad_type[0] = l->whole_type[0] = '\0';
-    forget_copies(l);
+    set_copies(l, 0);
     if (!parse(l, answer))
         return no_answer(answer, e);
+    if (l->how == LOOKUP_BY_COUNT)
+        return read_count(l, answer, e);
     if (strcmp(l->whole_type, "index_not_found_exception") == 0) {
         l->lacks_index = true;
-        forget_copies(l);
+        set_copies(l, 0);
         return 0;
     }
     if (l->how == LOOKUP_BY_PLACE && l->bad_type[0] != '\0')

@@ -7,6 +7,10 @@
  * for several indices (a data stream, an alias), and in any of them. Sees what
  * was written before the last refresh, and tells what is stored more than once.
  *
+ * LOOKUP_BY_COUNT: POST /INDEX/_count, of ids in one index: whether all of them
+ * are there, at a fourth of the server's work. Sees what was written before the
+ * last refresh, and does not tell which is missing.
+ *
  * Makes the question and reads the answer; knows nothing of HTTP.
  */
 #ifndef TALLYMAN_LOOKUP_H
@@ -18,7 +22,8 @@
 
 enum lookup_how {
     LOOKUP_BY_PLACE,
-    LOOKUP_BY_SEARCH
+    LOOKUP_BY_SEARCH,
+    LOOKUP_BY_COUNT
 };
 
 /* Most ids in one question: a search gives no more than 10,000 hits, and what
@@ -30,8 +35,8 @@ struct lookup;
 struct lookup *lookup_new(enum lookup_how how);
 void lookup_free(struct lookup *l);
 
-/* The path to post to, to be freed. `target`: the name to search; `routing`:
- * of the documents, or NULL. */
+/* The path to post to, to be freed. `target`: the name to search, or the index;
+ * `routing`: of the documents, or NULL. */
 char *lookup_path(enum lookup_how how, const char *target, const char *routing);
 
 /* Begins a new question. */
@@ -47,8 +52,8 @@ struct span lookup_body(struct lookup *l);
  * Reads what came with a status of 200, or with 404, which is what a search of
  * a name that is not there gets. ERR_FORMAT: it is no answer to the
  * question; ERR_AGAIN: a part of the cluster did not answer; ERR_IO: the
- * server has an error for some document. `e` says so, and how often anything
- * is stored is not known.
+ * server has an error for some document; ERR_MISSING: by count, not all are
+ * there. `e` says so, and how often anything is stored is not known.
  */
 int lookup_read(struct lookup *l, struct span answer, struct err *e) MUST_CHECK;
 /* How often the document that was added as number `i` is stored. */

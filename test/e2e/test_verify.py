@@ -59,6 +59,20 @@ def test_what_was_shipped_is_complete(rig):
     assert seen["product"] == "Elasticsearch"
 
 
+def test_what_is_there_is_only_counted(rig):
+    """Which of them are there is asked where the number is not right, be it that the
+    index was not refreshed."""
+    rig.log.append_at_once(6000)
+    ship(rig)
+    verify_files(rig)
+    before = rig.bulk.questions("_mget")
+    assert before and verify_files(rig)["present"] == 6000
+    assert rig.bulk.questions("_mget") == before
+    forget(rig, rig.log.lines[:1])
+    assert verify_files(rig, code=FAILED)["missing"] == 1
+    assert len(rig.bulk.questions("_mget")) == len(before) + 1
+
+
 def test_what_is_missing_is_named_with_its_place(rig):
     rig.log.append_at_once(6000)
     ship(rig)

@@ -242,3 +242,19 @@ TEST(an_event_that_has_an_id_keeps_it)
     buf_free(&out);
     action_free(a);
 }
+
+TEST(the_index_and_the_place_are_found_in_their_line)
+{
+    struct action *a = action_new("i-%Y");
+    struct event ev = event("{}", 0);
+
+    out.len = 0;
+    action_add(a, &ev, &out);
+    EQ_SPAN(SPAN("i-1970"), action_index(span(out.at, out.len)));
+    EQ_SPAN(SPAN("{\"_index\":\"i-1970\",\"_id\":"
+                 "\"000000000000RBNvo1WzZ4oRRq0W9-hknp\"}"),
+            action_place(span(out.at, out.len)));
+    EQ(0, action_index(SPAN("{\"create\":{}}\n")).len);
+    action_free(a);
+    buf_free(&out);
+}

@@ -142,6 +142,42 @@ TEST(a_search_of_a_name_that_is_not_there_finds_nothing)
     lookup_free(l);
 }
 
+TEST(a_count_tells_whether_all_are_there)
+{
+    char *path = lookup_path(LOOKUP_BY_COUNT, "i-1", NULL);
+    struct span body;
+
+    ask_both(LOOKUP_BY_COUNT);
+    body = lookup_body(l);
+    EQ_SPAN(
+        SPAN("{\"query\":{\"ids\":{\"values\":[\"" ID_A "\",\"" ID_B "\"]}}}"),
+        body);
+    OK(strncmp(path, "/i-1/_count?", 12) == 0);
+    EQ(0, reads("{\"count\":2,\"_shards\":{\"failed\":0}}"));
+    copies_are(1, 1);
+    EQ(ERR_MISSING, reads("{\"count\":1,\"_shards\":{\"failed\":0}}"));
+    EQ(ERR_MISSING, reads("{\"count\":3,\"_shards\":{\"failed\":0}}"));
+    copies_are(0, 0);
+    EQ(ERR_AGAIN, reads("{\"count\":2,\"_shards\":{\"failed\":1}}"));
+    EQ(ERR_FORMAT, reads("{\"count\":-2}"));
+    EQ(ERR_FORMAT, reads("{\"count\":99999999999999999999999}"));
+    EQ(ERR_FORMAT, reads("{}"));
+    lookup_free(l);
+    free(path);
+}
+
+TEST(an_id_that_is_asked_for_twice_is_counted_once)
+{
+    l = lookup_new(LOOKUP_BY_COUNT);
+    lookup_start(l);
+    add(LINE(ID_A));
+    add(LINE(ID_A));
+    EQ(0, reads("{\"count\":1}"));
+    copies_are(1, 1);
+    EQ(ERR_MISSING, reads("{\"count\":2}"));
+    lookup_free(l);
+}
+
 TEST(a_search_that_a_shard_did_not_answer_tells_nothing)
 {
     ask_both(LOOKUP_BY_SEARCH);
