@@ -29,9 +29,9 @@
  * so there is none in what came of edits.
  *
  * Events that need it are found in two ways. Up front, by signs that cost
- * nothing to see (accept_is_suspect); for a server may drop what it refuses, or
- * put it elsewhere without saying so (Elasticsearch's failure store), or die of
- * it. And when a server refuses: all that the signs do not show.
+ * nothing to see (accept_is_suspect); for a server may die of what it is sent,
+ * or keep to itself what was wrong with it (Elasticsearch's failure store). And
+ * when a server refuses: all that the signs do not show.
  */
 #ifndef TALLYMAN_ACCEPT_H
 #define TALLYMAN_ACCEPT_H

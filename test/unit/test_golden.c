@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs test/golden/audit.cases: lines, what the parser finds in them, and the
- * document that is made of them. The file says how it is to be read.
+ * document that is made of them; and accept.cases: bodies of patches, and what
+ * a search server gets of them. The files say how they are to be read.
  */
+#include "agent/audit/accept.h"
 #include "agent/audit/shape.h"
 #include "agent/base/clock.h"
 #include "parsers/parser.h"
 #include "test/unit/unit.h"
 
-#define CASES "test/golden/audit.cases"
+#define CASES        "test/golden/audit.cases"
+#define ACCEPT_CASES "test/golden/accept.cases"
 
 static const char *const field_names[EVENT_NFIELDS] = {
 #define X(name, key) [EVENT_##name] = key,
@@ -244,17 +247,22 @@ static void expect(struct span key)
         BAD("what is %.*s?", (int)key.len, key.at);
 }
 
-static void take_row(struct span row)
+/* "KEY REST" */
+static struct span split(struct span row, struct span *rest)
 {
     const char *space = memchr(row.at, ' ', row.len);
-    struct span key = row, rest = { row.at + row.len, 0 };
+    size_t n = space != NULL ? (size_t)(space - row.at) : row.len;
+
+    *rest = span(row.at + n + (space != NULL), row.len - n - (space != NULL));
+    return span(row.at, n);
+}
+
+static void take_row(struct span row)
+{
+    struct span rest, key = split(row, &rest);
 
     if (row.len == 0 || *row.at == '#')
         return;
-    if (space != NULL) {
-        key.len = (size_t)(space - row.at);
-        rest = span(space + 1, row.len - key.len - 1);
-    }
     expand(rest, &value);
     if (span_is(key, "=="))
         start_case(rest);
@@ -268,24 +276,92 @@ static void take_row(struct span row)
         expect(key);
 }
 
-TEST(the_cases_come_out_as_they_are_written)
+static void take_rows(const char *path, void (*take)(struct span row))
 {
-    FILE *f = fopen(CASES, "rb");
+    FILE *f = fopen(path, "rb");
     char *row = NULL;
     size_t room = 0;
     ssize_t n;
 
     if (f == NULL)
-        FAIL(CASES ": %m");
+        FAIL("%s: %m", path);
     while ((n = getline(&row, &room, f)) >= 0) {
         if (n > 0 && row[n - 1] == '\n')
             n--;
-        take_row(span(row, (size_t)n));
+        take(span(row, (size_t)n));
     }
-    end_case();
-    OK(ran > 80);
     fclose(f);
     free(row);
+}
+
+TEST(the_cases_come_out_as_they_are_written)
+{
+    take_rows(CASES, take_row);
+    end_case();
+    OK(ran > 80);
+    buf_free(&line);
+    buf_free(&value);
+}
+
+/* ---- repairs ---- */
+
+static void document_of(struct span body, struct buf *out)
+{
+    out->len = 0;
+    buf_printf(out, "{\"verb\":\"patch\",\"requestObject\":");
+    buf_add_span(out, body);
+    buf_printf(out, ",\"stage\":\"Panic\"}");
+}
+
+/* `line` has the body that came, `value` the one that is wanted. */
+static void becomes(enum accept_leaves leaves)
+{
+    bool same = span_is(span(value.at, value.len), "same");
+    struct buf doc = { 0 }, want = { 0 }, got = { 0 };
+    struct accept *a = accept_new();
+    struct edits e = { 0 };
+
+    document_of(span(line.at, line.len), &doc);
+    document_of(same ? span(line.at, line.len) : span(value.at, value.len),
+                &want);
+    if (accept_edit(a, span(doc.at, doc.len), leaves, &e) == same)
+        BAD(same ? "it was changed" : "it was not changed");
+    got.len = edits_apply(&e, buf_room(&got, edits_size(&e)));
+    if (got.len != want.len || memcmp(got.at, want.at, got.len) != 0)
+        BAD("it is\n%.*s, not\n%.*s", (int)got.len, got.at, (int)want.len,
+            want.at);
+    edits_free(&e);
+    accept_free(a);
+    buf_free(&doc);
+    buf_free(&want);
+    buf_free(&got);
+}
+
+static void take_repair(struct span row)
+{
+    struct span rest, key = split(row, &rest);
+
+    if (row.len == 0 || *row.at == '#')
+        return;
+    expand(rest, &value);
+    if (span_is(key, "==")) {
+        snprintf(name, sizeof(name), "%.*s", (int)rest.len, rest.at);
+        ran++;
+    } else if (span_is(key, "in")) {
+        expand(rest, &line);
+    } else if (span_is(key, "out")) {
+        becomes(ACCEPT_LEAVES_KEEP);
+    } else if (span_is(key, "cut")) {
+        becomes(ACCEPT_LEAVES_FLAT);
+    } else {
+        BAD("what is %.*s?", (int)key.len, key.at);
+    }
+}
+
+TEST(the_repairs_come_out_as_they_are_written)
+{
+    take_rows(ACCEPT_CASES, take_repair);
+    OK(ran > 30);
     buf_free(&line);
     buf_free(&value);
 }
