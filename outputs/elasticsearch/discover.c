@@ -2,7 +2,8 @@
 #include "outputs/elasticsearch/discover.h"
 
 #include <stdlib.h>
-#include <yajl/yajl_tree.h>
+
+#include "agent/base/json_tree.h"
 
 /* That of a thousand nodes has some 200 KiB. */
 #define JSON_MAX MIB
@@ -67,15 +68,10 @@ static void add_node(yajl_val node, struct opt_list *addresses)
 int discover_nodes(struct span json, struct opt_list *addresses)
 {
     static const char *const path[] = { "nodes", NULL };
-    char *text;
     yajl_val root, nodes;
 
     *addresses = (struct opt_list){ 0 };
-    if (json.len == 0 || json.len > JSON_MAX)
-        return ERR_FORMAT;
-    text = xstrndup(json.at, json.len);
-    root = yajl_tree_parse(text, NULL, 0);
-    free(text);
+    root = json_tree(json, JSON_MAX);
     nodes = root != NULL
                 ? yajl_tree_get(root, (const char **)path, yajl_t_object)
                 : NULL;

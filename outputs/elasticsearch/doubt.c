@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <yajl/yajl_tree.h>
 
+#include "agent/base/json_tree.h"
 #include "outputs/elasticsearch/lookup.h"
 
 #define REFRESH "/%s/_refresh?filter_path=_shards.failed,error,status"
@@ -68,11 +68,7 @@ static yajl_val value_at(yajl_val root, const char *first, const char *second,
 
 static yajl_val parse(const struct client_request *r)
 {
-    char *text = xstrndup(r->answer.len > 0 ? r->answer.at : "", r->answer.len);
-    yajl_val root = yajl_tree_parse(text, NULL, 0);
-
-    free(text);
-    return root;
+    return json_tree(span(r->answer.at, r->answer.len), CLIENT_ANSWER_MAX);
 }
 
 static bool is_missing(const struct client_request *r,

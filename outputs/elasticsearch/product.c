@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <yajl/yajl_tree.h>
+
+#include "agent/base/json_tree.h"
 
 /* A root answer has some 500 bytes, one of a thousand nodes 64 KiB. */
 #define JSON_MAX (256 * KIB)
@@ -61,19 +62,6 @@ static void note_version(struct product *p, const char *text)
     note_abilities(p);
 }
 
-static yajl_val parse(struct span json)
-{
-    yajl_val root;
-    char *text;
-
-    if (json.len > JSON_MAX)
-        return NULL;
-    text = xstrndup(json.at != NULL ? json.at : "", json.len);
-    root = yajl_tree_parse(text, NULL, 0);
-    free(text);
-    return root;
-}
-
 static const char *text_at(yajl_val root, const char **path)
 {
     yajl_val v = yajl_tree_get(root, path, yajl_t_string);
@@ -99,7 +87,7 @@ static enum product_name name_in(yajl_val root)
 
 int product_from_root(struct product *p, struct span json)
 {
-    yajl_val root = parse(json);
+    yajl_val root = json_tree(json, JSON_MAX);
     const char *text;
 
     *p = (struct product){ 0 };
@@ -132,8 +120,8 @@ int product_from_headers(struct product *p, const char *elastic,
     else
         return ERR_MISSING;
     if (p->name == PRODUCT_OPENSEARCH && slash != NULL)
-        snprintf(version, sizeof(version), "%.*s",
-                 (int)strcspn(slash + 1, " "), slash + 1);
+        snprintf(version, sizeof(version), "%.*s", (int)strcspn(slash + 1, " "),
+                 slash + 1);
     note_version(p, version);
     return 0;
 }
@@ -154,10 +142,10 @@ static bool is_lower(const char *text, const struct product *than)
 int product_add_version(struct product *p, struct span json)
 {
     static const char *const path[] = { "nodes", NULL };
-    yajl_val root = parse(json);
-    yajl_val nodes = root != NULL ? yajl_tree_get(root, (const char **)path,
-                                                  yajl_t_object)
-                                  : NULL;
+    yajl_val root = json_tree(json, JSON_MAX);
+    yajl_val nodes =
+        root != NULL ? yajl_tree_get(root, (const char **)path, yajl_t_object)
+                     : NULL;
     int rc = ERR_MISSING;
 
     for (size_t i = 0; nodes != NULL && i < YAJL_GET_OBJECT(nodes)->len; i++) {

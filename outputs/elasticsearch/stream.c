@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <yajl/yajl_tree.h>
+
+#include "agent/base/json_tree.h"
 
 #define JSON_MAX MIB
 
@@ -165,14 +166,8 @@ static bool lists(yajl_val root, const char *kind, const char *name)
 static enum found read_answer(struct span json, const char *name)
 {
     enum found found = FOUND_NOTHING;
-    yajl_val root;
-    char *text;
+    yajl_val root = json_tree(json, JSON_MAX);
 
-    if (json.len == 0 || json.len > JSON_MAX)
-        return FOUND_NONSENSE;
-    text = xstrndup(json.at, json.len);
-    root = yajl_tree_parse(text, NULL, 0);
-    free(text);
     if (!YAJL_IS_OBJECT(root))
         found = FOUND_NONSENSE;
     else if (lists(root, "data_streams", name))

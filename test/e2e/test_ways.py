@@ -77,6 +77,16 @@ def test_a_host_in_trouble_is_passed_over_as_well(rig):
     assert bad.request_count() < good.request_count()
 
 
+def test_connections_are_kept(rig):
+    """A hundred requests, no more connections than requests at once."""
+    a = rig.start({"search": rig.search(in_flight=2)})
+    for n in range(100):
+        rig.log.append(1)
+        wait_until(lambda: rig.bulk.stored_count() == n + 1, "stored", context=a.log)
+    assert rig.bulk.request_count() >= 100
+    assert rig.bulk.connections <= 4
+
+
 # -- a unix socket ------------------------------------------------------------
 
 

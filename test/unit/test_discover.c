@@ -77,3 +77,17 @@ TEST(what_is_no_such_answer_is_told)
     for (size_t i = 0; i < ARRAY_LEN(answers); i++)
         EQ(ERR_FORMAT, discover(answers[i]));
 }
+
+/* Freed by recursion, it would take more stack than there is. */
+TEST(an_answer_that_is_nested_without_end_is_no_answer)
+{
+    size_t depth = 400000;
+    char *json = xmalloc(2 * depth + 16);
+    size_t n = (size_t)sprintf(json, "{\"nodes\":");
+
+    memset(json + n, '[', depth);
+    memset(json + n + depth, ']', depth);
+    strcpy(json + n + 2 * depth, "}");
+    EQ(ERR_FORMAT, discover(json));
+    free(json);
+}
