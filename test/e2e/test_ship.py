@@ -234,10 +234,10 @@ def test_it_gives_up_when_told_to(rig):
 
 def test_it_does_not_give_up_while_it_gets_on(rig):
     rig.log.append_at_once(400)
-    config = rig.write_config({"search": rig.search(batch_events=20, in_flight=1)})
-    slow(rig, 20, 0.1)
-    done = run(rig, "ship", rig.log_path, "-c", config, "--give-up", "1500ms")
-    assert done["all_delivered"] and done["seconds"] > 1.5
+    config = rig.write_config({"search": rig.search(batch_events=10, in_flight=1)})
+    slow(rig, 40, 0.1)
+    done = run(rig, "ship", rig.log_path, "-c", config, "--give-up", "3s")
+    assert done["all_delivered"] and done["seconds"] > 3
 
 
 def test_one_at_a_time(rig):
