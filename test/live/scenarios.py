@@ -259,7 +259,7 @@ class Scenarios:
         return balance(self.events, both, dead_letters(refused))
 
     def by_hand(self) -> str:
-        """`tallyman ship LOG --hosts URL`, twice."""
+        """`tallyman ship LOG --hosts URL`, twice, then `tallyman verify` likewise."""
         args = ("ship", LOG, "--hosts", self.server.url, "--state", self.home / "hand")
         first, second = command(*args), command(*args)
         require(first["delivered"] == len(self.events), f"{first}")
@@ -269,6 +269,7 @@ class Scenarios:
         said = command("verify", LOG, "--hosts", self.server.url)
         require(said["present"] == count and said["missing"] == 0, f"verify: {said}")
         text = balance(self.events, self.in_index("auditing"), [])
+        command("verify", LOG, "--hosts", self.server.url)
         for index in self.server.ask("GET", "/_cat/indices/auditing-*?format=json"):
             self.server.ask("DELETE", f"/{index['index']}")
         return text + f" duplicates={second['duplicate']}"
