@@ -2,7 +2,6 @@
 #include "outputs/elasticsearch/product.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "agent/base/json_tree.h"
 
