@@ -199,11 +199,15 @@ static int report(struct job *j)
     return verify_is_complete(&j->verify) ? EXIT_OK : EXIT_FAILED;
 }
 
-/* A search sees what was refreshed. */
+/* A search or a count sees what was refreshed, and what was deleted since. */
 static void refresh(struct job *j)
 {
-    if (!j->verify.by_search ||
-        verify_range_refresh(&j->ask, elasticsearch_target(j->verify.settings)))
+    struct verify *v = &j->verify;
+    bool done =
+        verify_range_refresh(&j->ask, elasticsearch_target(v->settings));
+
+    v->may_count = done && !v->by_search;
+    if (done || !v->by_search)
         return;
     say(j->ask.why);
     if (j->ask.status == 403)

@@ -68,6 +68,7 @@ struct verify {
     const struct elasticsearch_settings *settings;
     const struct verify_options *options;
     bool by_search;
+    bool may_count; /* all was refreshed: what is deleted is not counted */
     char *path; /* of a lookup */
     struct action *action;
     struct output *repairer; /* NULL: nothing is shipped */

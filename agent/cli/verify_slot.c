@@ -413,7 +413,7 @@ static struct span index_of_all(const struct verify_slot *s)
 
 static bool ask_by_count(struct verify_slot *s)
 {
-    struct span index = s->counting != NULL ? index_of_all(s) : SPAN("");
+    struct span index = s->v->may_count ? index_of_all(s) : SPAN("");
     char *name;
 
     if (index.len == 0)

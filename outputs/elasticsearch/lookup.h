@@ -8,8 +8,8 @@
  * was written before the last refresh, and tells what is stored more than once.
  *
  * LOOKUP_BY_COUNT: POST /INDEX/_count, of ids in one index: whether all of them
- * are there, at a fourth of the server's work. Sees what was written before the
- * last refresh, and does not tell which is missing.
+ * are there, at a fourth of the server's work. Sees what was written, and
+ * not what was deleted, before the last refresh; does not tell which is missing.
  *
  * Makes the question and reads the answer; knows nothing of HTTP.
  */

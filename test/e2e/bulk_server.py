@@ -163,6 +163,7 @@ class BulkServer:
         # By path, of what is no bulk request; see questions.py.
         self.question_fault: Callable[[str], Whole | None] | None = None
         self.empty_indices: set[str] = set()    # there, without documents
+        self.ghosts: list[Doc] = []             # deleted, and not refreshed
         # How often a data stream or an alias was rolled over, by its name: the same
         # id is stored again in another backing index.
         self.rollovers: collections.Counter[str] = collections.Counter()
@@ -301,9 +302,11 @@ class BulkServer:
         return [d for d in self.records() if d.is_gap]
 
     def forget(self, doc: Doc) -> None:
-        """It is deleted, as if by somebody; the index stays."""
+        """It is deleted, as if by somebody; the index stays, and until it is
+        refreshed a search or a count finds the document."""
         with self.lock:
             self.order.remove(doc)
+            self.ghosts.append(doc)
             del self.docs[doc.index, doc.id]
             self.empty_indices.add(doc.index)
 

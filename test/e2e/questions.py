@@ -40,8 +40,10 @@ def answer(bulk, path: str, query: dict, body: bytes) -> dict:
         if what == "_refresh":
             for doc in bulk.order:
                 doc.visible |= doc.index in names
+            bulk.ghosts = [d for d in bulk.ghosts if d.index not in names]
             return {"_shards": {"total": 2, "successful": 1, "failed": 0}}
-        docs = [d for d in bulk.order if d.index in names and d.visible]
+        docs = [d for d in bulk.order + bulk.ghosts
+                if d.index in names and d.visible]
         if what == "_count":
             n = sum(matches(bulk, value["query"], d) for d in docs)
             return {"count": n, "_shards": {"total": 1, "successful": 1,

@@ -322,6 +322,8 @@ def test_a_search_and_a_count_see_what_was_refreshed(server):
     assert ask(c, f"/{name[:3]}*/_count", within)[1]["count"] == 1
     assert ask(c, "/other/_count", within)[0] == 404
     server.forget(server.docs[name, place_of(1)["_id"]])
+    assert ask(c, f"/{name}/_count", within)[1]["count"] == 1
+    ask(c, f"/{name}/_refresh")
     assert ask(c, f"/{name}/_count", within)[1]["count"] == 0
     assert server.violations == []
 
