@@ -12,6 +12,7 @@
 #include "agent/base/show.h"
 #include "agent/cli/report.h"
 #include "agent/cli/target.h"
+#include "agent/cli/visible.h"
 
 #define NAME "replay"
 
@@ -116,6 +117,8 @@ static int replay_output(const struct replay_args *a,
             printf("%s: no dead letters\n", o->name);
     }
     code = report_end(&report, &result, dead);
+    if (result.view.lane.count.delivered > 0)
+        visible_now(o);
     *stopped = result.end == SHIP_STOPPED;
     free(dead);
     return code;

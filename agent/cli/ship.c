@@ -9,6 +9,7 @@
 #include "agent/base/log.h"
 #include "agent/cli/report.h"
 #include "agent/cli/target.h"
+#include "agent/cli/visible.h"
 #include "agent/ops/resume.h"
 
 #define NAME "ship"
@@ -127,6 +128,8 @@ static int ship_files(const struct ship_args *a, const struct target *t,
     report_start(&report);
     ship_run(&env, &result);
     code = report_end(&report, &result, dead);
+    if (result.view.lane.count.delivered > 0)
+        visible_now(t->output);
     free(dead);
     free(place);
     free(name);

@@ -13,6 +13,7 @@
 #include "agent/cli/report.h"
 #include "agent/cli/target.h"
 #include "agent/cli/verify_report.h"
+#include "agent/cli/visible.h"
 #include "agent/ops/buried.h"
 #include "agent/trail/match.h"
 #include "agent/trail/watch.h"
@@ -203,8 +204,7 @@ static int report(struct job *j)
 static void refresh(struct job *j)
 {
     struct verify *v = &j->verify;
-    bool done =
-        verify_range_refresh(&j->ask, elasticsearch_target(v->settings));
+    bool done = visible_refresh(&j->ask, elasticsearch_target(v->settings));
 
     v->may_count = done && !v->by_search;
     if (done || !v->by_search)

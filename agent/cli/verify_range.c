@@ -4,34 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/cli/visible.h"
+
 #define LENIENT "ignore_unavailable=true&allow_no_indices=true"
-
-char *verify_range_name(const char *target)
-{
-    char *name = xmalloc(strlen(target) + 1), *to = name;
-
-    for (const char *p = target; *p != '\0'; p++) {
-        if (*p != '%')
-            *to++ = *p;
-        else if (p++, to == name || to[-1] != '*')
-            *to++ = '*';
-    }
-    *to = '\0';
-    return name;
-}
-
-bool verify_range_refresh(struct ask *a, const char *target)
-{
-    char *name = verify_range_name(target);
-    char *path = xprintf("/%s/_refresh?" LENIENT
-                         "&filter_path=_shards.failed,error,status",
-                         name);
-    unsigned status = ask(a, HTTP_POST, path, NULL);
-
-    free(path);
-    free(name);
-    return status == 200;
-}
 
 /* The number in {"count":N,...}, of all shards. */
 static bool read_count(struct span answer, uint64_t *n)
@@ -84,7 +59,7 @@ void verify_range_count(struct verify_range *r, const struct verify *v)
     static const char is_gap[] =
         ",{\"match_phrase\":{\"apiVersion\":\"tallyman/v1\"}}";
     const char *target = elasticsearch_target(v->settings);
-    char *name = verify_range_name(target);
+    char *name = visible_name(target);
     char *path = xprintf("/%s/_count?" LENIENT
                          "&filter_path=count,_shards.failed,error,status",
                          name);
@@ -93,7 +68,7 @@ void verify_range_count(struct verify_range *r, const struct verify *v)
 
     *r = (struct verify_range){ 0 };
     if (v->first_us != CLOCK_NO_TIME) {
-        r->is_stale = !verify_range_refresh(v->ask, target);
+        r->is_stale = !visible_refresh(v->ask, target);
         add_query(&query, v, "");
         r->is_known =
             count(v->ask, path, &query, &r->documents, r->why, sizeof(r->why));

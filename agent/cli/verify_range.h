@@ -17,11 +17,6 @@ struct verify_range {
     char why[1024];
 };
 
-/* All indices that a pattern of dates may stand for: "a-%Y.%m" is "a-*.*". To
- * be freed. */
-char *verify_range_name(const char *target);
-/* Makes what was written visible to searches. Whether it did; a->why. */
-bool verify_range_refresh(struct ask *a, const char *target);
 /* After the walk. */
 void verify_range_count(struct verify_range *r, const struct verify *v);
 

@@ -50,6 +50,14 @@ def test_a_log_twice_is_there_once(rig):
     assert places(rig) == []            # nothing is left to remember
 
 
+def test_what_was_delivered_is_found_at_once(rig):
+    """A count right after it has all: who stores something refreshes the index."""
+    rig.log.append(3)
+    for refreshes in (1, 1):            # the second time there is nothing new
+        run(rig, "ship", rig.log_path, *hosts(rig))
+        assert len(rig.bulk.questions("_refresh")) == refreshes
+
+
 def test_plain_and_gzip_files(rig):
     paths = []
     for n in (300, 200, 100):

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "agent/cli/verify_report.h"
+#include "agent/cli/visible.h"
 #include "test/unit/unit.h"
 
 static struct verify v;
@@ -142,7 +143,7 @@ TEST(json_has_all_of_it)
 
 static void name_is(const char *want, const char *target)
 {
-    char *name = verify_range_name(target);
+    char *name = visible_name(target);
 
     EQ_STR(want, name);
     free(name);
