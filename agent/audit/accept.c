@@ -6,7 +6,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "agent/audit/names.h"
-#include "agent/base/sha256.h"
+#include "agent/audit/text.h"
 
 /* What is kept of a value that is cut: even of bytes that all become U+FFFD
  * there is room for it behind the longest path. */
@@ -125,91 +125,6 @@ static int by_place(const void *a, const void *b)
     return (x->len > 0) - (y->len > 0);
 }
 
-/* ---- texts ---- */
-
-/* As much of `s` as fits into `most` bytes, and no half character. */
-static struct span beginning(struct span s, size_t most)
-{
-    if (s.len <= most)
-        return s;
-    for (int i = 0; i < 3 && most > 0 && (s.at[most] & 0xc0) == 0x80; i++)
-        most--;
-    return span(s.at, most);
-}
-
-/* Adds the inside of a JSON string: what fits of `s`, and what it was. */
-static void add_cut(struct buf *out, struct span s, size_t most)
-{
-    struct span kept = beginning(s, most);
-    unsigned char hash[SHA256_SIZE];
-    char hex[SHA256_HEX_SIZE];
-
-    buf_add_json(out, kept);
-    if (kept.len == s.len)
-        return;
-    sha256_of(s, hash);
-    sha256_hex(hash, hex);
-    buf_printf(out, "... (cut by tallyman: %zu bytes, sha256 %s)", s.len, hex);
-}
-
-/* Adds `s`, each byte that is not UTF-8 as U+FFFD. */
-static void add_utf8(struct buf *out, struct span s)
-{
-    while (s.len > 0) {
-        size_t n = utf8_len(s);
-
-        if (n == 0)
-            buf_add(out, "\xef\xbf\xbd", 3);
-        else
-            buf_add(out, s.at, n);
-        n = n > 0 ? n : 1;
-        s = span(s.at + n, s.len - n);
-    }
-}
-
-static size_t len_as_utf8(struct span s)
-{
-    size_t len = 0;
-
-    while (s.len > 0) {
-        size_t n = utf8_len(s);
-
-        len += n > 0 ? n : 3;
-        n = n > 0 ? n : 1;
-        s = span(s.at + n, s.len - n);
-    }
-    return len;
-}
-
-static unsigned hex4(const char *p)
-{
-    char text[5] = { p[0], p[1], p[2], p[3] };
-
-    return (unsigned)strtoul(text, NULL, 16);
-}
-
-/* Whether a string, as it is written, holds half a surrogate pair; its escapes
- * are known to be whole. */
-static bool has_half_pair(struct span s)
-{
-    const char *p = s.at, *end = s.at + s.len;
-
-    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
-        unsigned c = p[1] == 'u' ? hex4(p + 2) : 0;
-
-        if ((c & 0xfc00) == 0xdc00)
-            return true;
-        if ((c & 0xfc00) == 0xd800) {
-            p += 6;
-            if (end - p < 6 || p[0] != '\\' || p[1] != 'u' ||
-                (hex4(p + 2) & 0xfc00) != 0xdc00)
-                return true;
-        }
-        p += p[1] == 'u' ? 6 : 2;
-    }
-    return false;
-}
-
 /* ---- where we are ---- */
 
 static struct level *top(struct accept *a)
@@ -307,7 +222,8 @@ static int on_number(void *arg, const char *text, size_t len)
         return 1;
     with = a->store.len;
     buf_add(&a->store, "\"", 1);
-    add_cut(&a->store, span(text, len), is_too_long(a, len) ? VALUE_KEPT : len);
+    text_add_cut(&a->store, span(text, len),
+                 is_too_long(a, len) ? VALUE_KEPT : len);
     buf_add(&a->store, "\"", 1);
     change(a, value, with);
     return 1;
@@ -327,10 +243,10 @@ static int on_string(void *arg, const unsigned char *bytes, size_t len)
     on_value(a, value);
     is_utf8 = a->is_utf8 || span_is_utf8(inside);
     with = a->store.len;
-    if (is_too_long(a, is_utf8 ? len : len_as_utf8(says)))
-        add_cut(&a->store, says, VALUE_KEPT);
+    if (is_too_long(a, is_utf8 ? len : text_utf8_len(says)))
+        text_add_cut(&a->store, says, VALUE_KEPT);
     else if (!is_utf8)
-        add_utf8(&a->store, inside);
+        text_add_utf8(&a->store, inside);
     else
         return 1;
     change(a, inside, with);
@@ -346,7 +262,7 @@ static void replace_with_text(struct accept *a, const char *from)
     size_t with = a->store.len;
 
     buf_add(&a->store, "\"", 1);
-    add_cut(&a->store, all, VALUE_KEPT);
+    text_add_cut(&a->store, all, VALUE_KEPT);
     buf_add(&a->store, "\"", 1);
     change(a, all, with);
     if (top(a)->is_body)
@@ -435,7 +351,7 @@ static size_t key_room(const struct accept *a)
 static void add_key(struct buf *out, struct span name, size_t room)
 {
     if (name.len > room)
-        add_cut(out, name, KEY_KEPT);
+        text_add_cut(out, name, KEY_KEPT);
     else
         buf_add_json(out, name);
 }
@@ -473,13 +389,13 @@ static bool fit_name(struct accept *a, struct span key, struct span *name)
     bool is_utf8 = a->is_utf8 || span_is_utf8(key);
     struct span rest = *name;
 
-    if (!has_nul && is_utf8 && (name->at == key.at || !has_half_pair(key)))
+    if (!has_nul && is_utf8 && (name->at == key.at || !text_has_half_pair(key)))
         return name->len > key_room(a);
     a->name.len = 0;
     while (rest.len > 0) {
         size_t n = strnlen(rest.at, rest.len);
 
-        add_utf8(&a->name, span(rest.at, n));
+        text_add_utf8(&a->name, span(rest.at, n));
         rest = span(rest.at + n, rest.len - n);
         if (rest.len > 0) {
             buf_add(&a->name, "\xe2\x90\x80", 3);
@@ -633,26 +549,6 @@ static bool is_body_suspect(struct accept *a, struct span body)
     return a->nchanges > 0;
 }
 
-/*
- * Whether a string of `most` bytes may be in it. Each stretch of half of that is
- * looked at from its start for a quote that is certainly none within a string:
- * one without a backslash before it. A few bytes of each, as a rule.
- */
-static bool may_hold_string_of(struct span s, size_t most)
-{
-    size_t step = most / 2;
-
-    for (size_t at = 1; at + step <= s.len; at += step) {
-        const char *p = s.at + at, *end = p + step;
-
-        while ((p = memchr(p, '"', (size_t)(end - p))) != NULL && p[-1] == '\\')
-            p++;
-        if (p == NULL)
-            return true;
-    }
-    return false;
-}
-
 bool accept_is_suspect(struct accept *a, const struct event *ev,
                        struct span doc, enum accept_leaves leaves)
 {
@@ -661,7 +557,7 @@ bool accept_is_suspect(struct accept *a, const struct event *ev,
     if (ev->depth > ACCEPT_DEPTH)
         return true;
     if (leaves != ACCEPT_LEAVES_KEEP &&
-        may_hold_string_of(doc, ACCEPT_TERM - ACCEPT_PATH))
+        text_may_hold_string(doc, ACCEPT_TERM - ACCEPT_PATH))
         return true;
     return body.at != NULL && span_is(ev->field[EVENT_VERB], "\"patch\"") &&
            is_body_suspect(a, body);
