@@ -53,13 +53,16 @@ static void enter(struct chain *c, struct file *live, struct entry *e)
     file_open(f); /* says why it cannot */
 }
 
-/* Whether there is nothing in it yet to know it by: copytruncate has perhaps
- * just begun. */
-static bool is_premature(const struct entry *e, const struct head *h)
+/* Whether there is nothing in it yet to know it by. What was empty when we
+ * started is entered all the same: it is older than the log, and would come
+ * behind that later. */
+static bool is_premature(const struct chain *c, const struct entry *e,
+                         const struct head *h)
 {
     int64_t age_ms = clock_wall_us() / 1000 - e->st.st_mtim.tv_sec * 1000;
 
-    if (h->len > 0 || (!e->sibling.is_gz && e->st.st_size > 0))
+    if (h->len > 0 ||
+        (!e->sibling.is_gz && (!c->was_scanned || e->st.st_size > 0)))
         return false;
     return age_ms > -YOUNG_MS && age_ms < YOUNG_MS;
 }
@@ -102,7 +105,7 @@ static void see_unknown(struct chain *c, const struct live *l,
         name_set(f, FORM_GZ, e->path, &e->st);
         return;
     }
-    if (is_premature(e, &h)) {
+    if (is_premature(c, e, &h)) {
         c->is_unsettled = true;
         return;
     }

@@ -299,6 +299,18 @@ TEST(empty_files_are_passed)
     logs_stop();
 }
 
+/* Later it would come behind the log, which would be left for it if it was
+ * deleted under its writer then. */
+TEST(an_empty_sibling_of_before_the_start_has_its_place_at_once)
+{
+    logs_prepare();
+    logs_add(T1, "");
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR(T1 " audit.log", logs_chain());
+    logs_stop();
+}
+
 TEST(files_with_half_a_line_hold_up_nobody)
 {
     logs_prepare();

@@ -96,20 +96,6 @@ TEST(a_copy_that_was_made_while_nobody_looked_is_not_read_twice)
     logs_stop();
 }
 
-TEST(a_copy_that_had_just_begun_at_the_start_is_found_when_it_is_whole)
-{
-    logs_prepare();
-    logs_add("audit.log", "1\n2\n");
-    logs_add("audit.log.1", "");
-    logs_start();
-    EQ_STR("1|", logs_read(1));
-    logs_copy("audit.log", "audit.log.1");
-    logs_cut("audit.log", 0);
-    logs_add("audit.log", "3\n");
-    EQ_STR("2|3|", logs_rest());
-    logs_stop();
-}
-
 TEST(what_was_not_read_before_the_cut_is_read_in_the_copy)
 {
     logs_prepare();
