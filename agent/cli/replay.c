@@ -117,7 +117,7 @@ static int replay_output(const struct replay_args *a,
             printf("%s: no dead letters\n", o->name);
     }
     code = report_end(&report, &result, dead);
-    if (result.view.lane.count.delivered > 0)
+    if (result.end == SHIP_DONE && result.view.lane.count.delivered > 0)
         visible_now(o);
     *stopped = result.end == SHIP_STOPPED;
     free(dead);

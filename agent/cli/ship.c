@@ -128,7 +128,7 @@ static int ship_files(const struct ship_args *a, const struct target *t,
     report_start(&report);
     ship_run(&env, &result);
     code = report_end(&report, &result, dead);
-    if (result.view.lane.count.delivered > 0)
+    if (result.end == SHIP_DONE && result.view.lane.count.delivered > 0)
         visible_now(t->output);
     free(dead);
     free(place);
