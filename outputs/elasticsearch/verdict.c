@@ -147,6 +147,24 @@ static const struct {
         "make the data stream's index template first, as `tallyman setup` "
         "does" } },
 
+    /* What is missing there; every event would be refused alike. */
+    { ONE(404),
+      "index_not_found_exception",
+      NULL,
+      { WAIT, "no index",
+        "the cluster makes no index by itself: allow it "
+        "(action.auto_create_index), or make it" } },
+    { ONE(400),
+      NULL,
+      "no write index is defined for alias",
+      { WAIT, "no write index",
+        "set is_write_index on one of the alias's indices" } },
+    { ONE(400),
+      "illegal_argument_exception",
+      "pipeline with id",
+      { WAIT, "no pipeline",
+        "make the ingest pipeline, or correct `pipeline`" } },
+
     /* What the server says of the request, not of what is in it. */
     { ONE(400),
       NULL,

@@ -130,7 +130,7 @@ def status(code: int, **kw) -> Whole:
 
 UNAUTHORIZED = status(401)
 FORBIDDEN = status(403)
-NOT_FOUND = status(404)
+NOT_FOUND = status(404, type="resource_not_found_exception", reason="planned by the test")
 TIMEOUT = status(408)
 TOO_LARGE = status(413)
 TOO_MANY = status(429)
@@ -196,13 +196,13 @@ RETRIED: dict[str, Item] = {
     "item_408": TIMED_OUT,
     "item_403_block": WRITE_BLOCK,
     "item_403_right": NO_RIGHT,
+    "item_404": NO_INDEX,
 }
 
 REFUSED: dict[str, Item] = {
     "item_400": BAD_DOCUMENT,
     "item_400_immense_term": IMMENSE_TERM,
     "item_400_closed": INDEX_CLOSED,
-    "item_404": NO_INDEX,
 }
 
 

@@ -50,16 +50,11 @@ REFUSED = {
         400, "document_parsing_exception",
         "[1:9] failed to parse: Limit of total fields [3] has been exceeded"),
     "index_closed": faults.INDEX_CLOSED,
-    "alias_without_write_index": Item(
-        400, "illegal_argument_exception", "no write index is defined for alias [x]"),
     "bad_index_name": Item(
         400, "invalid_index_name_exception", "Invalid index name [X], must be lowercase"),
-    "unknown_pipeline": Item(
-        400, "illegal_argument_exception", "pipeline with id [x] does not exist"),
     "empty_id": Item(
         400, "illegal_argument_exception",
         "if _id is specified it must not be empty"),
-    "no_auto_create": faults.NO_INDEX,
 }
 
 # (item, what the log tells a person to look at)
@@ -76,6 +71,13 @@ WAITING = {
     "no_such_alias": (Item(
         404, "index_not_found_exception", "no such index [x] and [require_alias] request "
         "flag is [true] and [x] is not an alias"), "make the alias"),
+    "alias_without_write_index": (Item(
+        400, "illegal_argument_exception", "no write index is defined for alias [x]"),
+        "is_write_index"),
+    "unknown_pipeline": (Item(
+        400, "illegal_argument_exception", "pipeline with id [x] does not exist"),
+        "correct `pipeline`"),
+    "no_auto_create": (faults.NO_INDEX, "action.auto_create_index"),
     "no_data_stream": (faults.NO_STREAM, "write to it as"),
     "no_data_stream_template": (faults.NO_STREAM_TEMPLATE, "index template first"),
     "shard_not_allocated": (faults.NO_SHARD, "_cluster/allocation/explain"),
