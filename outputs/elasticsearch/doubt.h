@@ -7,7 +7,8 @@
  *   POST /TARGET/_search       for the ids, see lookup.h
  *
  * A shard that cannot be searched makes the whole answer worth nothing. Where
- * there is no TARGET, nothing is in it.
+ * there is no TARGET, nothing is in it. What is not seen: a request that a server
+ * or a proxy still holds, and only begins with after it was asked for here.
  */
 #ifndef TALLYMAN_DOUBT_H
 #define TALLYMAN_DOUBT_H

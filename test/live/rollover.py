@@ -27,8 +27,8 @@ class Relay(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.server_at = server_url.rpartition("//")[2]
         self.lose = lose
-        self.lock = threading.Lock()  # one bulk request after the other
-        self.bulks = self.lost = 0
+        self.lock = threading.Lock()
+        self.bulks = self.lost = self.under_way = 0
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -50,14 +50,20 @@ class Handler(BaseHTTPRequestHandler):
         with relay.lock:
             number = relay.bulks
             relay.bulks += 1
+            relay.under_way += 1
+        try:
             answer = self.ask(body)
-            if relay.lose(number):
+        finally:
+            with relay.lock:
+                relay.under_way -= 1
+        if relay.lose(number):
+            with relay.lock:
                 relay.lost += 1
-                self.close_connection = True
-                return
+            self.close_connection = True
+            return
         self.give_back(*answer)
 
-    do_GET = do_POST = do_any
+    do_GET = do_HEAD = do_POST = do_PUT = do_any
 
     def ask(self, body: bytes) -> tuple[int, str, bytes]:
         far = http.client.HTTPConnection(self.server.server_at, timeout=60)
@@ -86,6 +92,7 @@ class Rollover:
         self.events = auditlog.read([LOG])
         self.agents: list[Agent] = []
         self.relays: list[Relay] = []
+        self.rolling = threading.Lock()
 
     def close(self) -> None:
         for agent in self.agents:
@@ -117,7 +124,8 @@ class Rollover:
         )
 
     def roll(self, name: str) -> None:
-        answer = self.server.ask("POST", f"/{name}/_rollover")
+        with self.rolling:
+            answer = self.server.ask("POST", f"/{name}/_rollover")
         require(answer["rolled_over"], f"no rollover: {answer}")
 
     def indices(self, name: str) -> int:
@@ -189,7 +197,7 @@ class Rollover:
         stored, go_on = threading.Event(), threading.Event()
 
         def lose(number: int) -> bool:
-            if number % 3 != 2 or relay.lost >= 5:
+            if number % 3 != 2 or relay.lost >= 5 or stored.is_set():
                 return False
             stored.set()
             go_on.wait(60)
@@ -197,10 +205,15 @@ class Rollover:
             return True
 
         relay = Relay(self.server.url, lose)
-        agent = self.agent(name, relay, data_stream=name).start()
+        agent = self.agent(
+            name, relay, data_stream=name, in_flight=1, batch_events=50
+        ).start()
         for life in range(5):
             wait_until("a request is stored, and not answered", stored.is_set)
             agent.kill()
+            # What the server only begins with after the next run has asked for it,
+            # nobody can know of.
+            wait_until("nothing of it is under way", lambda: not relay.under_way)
             stored.clear()
             self.roll(name)
             go_on.set()
