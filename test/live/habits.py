@@ -108,16 +108,22 @@ class Habits:
 
     # -- what is true --------------------------------------------------------------
 
-    def lines(self) -> list[bytes]:
-        """Of every file of the chain; half a line is without its newline."""
+    def texts(self) -> list[bytes]:
+        """Of every file of the chain."""
         found: list[bytes] = []
         for path in auditlog.chain(self.log):
             text = path.read_bytes()
-            if path.suffix == ".gz":
-                text = gzip.decompress(text)
-            for line in text.splitlines(keepends=True):
-                found += parts(line)
+            found.append(gzip.decompress(text) if path.suffix == ".gz" else text)
         return found
+
+    def lines(self) -> list[bytes]:
+        """Of every file of the chain; half a line is without its newline."""
+        return [
+            part
+            for text in self.texts()
+            for line in text.splitlines(keepends=True)
+            for part in parts(line)
+        ]
 
     def rotations(self) -> int:
         return len(auditlog.chain(self.log)) - 1
@@ -272,7 +278,7 @@ class Habits:
         self.load(2)
         self.end()
         require(self.log.stat().st_ino != before.st_ino, "it did not rotate")
-        half = [line for line in self.lines() if line[-1:] != b"\n"]
+        half = [end for text in self.texts() if (end := text[text.rfind(b"\n") + 1 :])]
         require(len(half) == 1, "no half line at an end")
         return f"{self.compare()}; half a line of {len(half[0])} bytes, {kills} kills"
 
