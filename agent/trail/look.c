@@ -336,6 +336,23 @@ static void see_pin(void *arg, bool is_gz, int fd)
         pins_remove_inode(&c->pins, &st, is_gz);
 }
 
+/* What a new file comes before: the log. One without text, which may be found
+ * long after it was rotated, before a log that was deleted under its writer as
+ * well: that would be left for it. */
+static struct file *place_of(const struct chain *c, const struct file *f,
+                             struct file *live)
+{
+    struct file *place = live;
+
+    if (live != NULL || f->id.head_len > 0)
+        return live;
+    for (struct file *g = c->oldest; g != NULL; g = g->next) {
+        if (g != f && g->fd >= 0 && g->sibling.kind == SIBLING_NONE)
+            place = g;
+    }
+    return place;
+}
+
 /*
  * Files that were known keep their places; new ones come behind them, in the
  * order of their names. So a clock that was set back does not put a new file
@@ -365,8 +382,10 @@ static void take_listing(struct chain *c, struct listing *list)
         pins_each(&c->pins, see_pin, &see);
     }
     for (size_t i = 0; i < list->n; i++) { /* plain or not, by age */
+        struct file *f = list->at[i].file;
+
         if (list->at[i].is_new)
-            chain_move(c, list->at[i].file, live);
+            chain_move(c, f, place_of(c, f, live));
     }
     see_live(c, l, live);
 }

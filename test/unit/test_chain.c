@@ -661,6 +661,29 @@ TEST(a_log_that_was_deleted_under_its_writer_is_read_on)
 
 /* ---- places ---- */
 
+TEST(a_log_that_was_deleted_under_its_writer_is_not_left_for_an_empty_file)
+{
+    int writer;
+
+    logs_prepare();
+    logs_add("empty", "");
+    logs_zip("empty", T1 ".gz");
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    writer = open(logs_path("audit.log"), O_WRONLY | O_APPEND);
+    logs_delete("audit.log");
+    logs_age(T1 ".gz"); /* it is not in the making any more */
+    logs_look();
+    EQ_STR("", logs_rest());
+    EQ(2, write(writer, "2\n", 2));
+    EQ_STR("2|", logs_rest());
+    close(writer);
+    logs_add("audit.log", "3\n");
+    EQ_STR("3|", logs_rest());
+    logs_stop();
+}
+
 TEST(siblings_are_where_the_link_leads)
 {
     logs_prepare();
