@@ -43,7 +43,7 @@ struct doubt {
     struct lookup *lookup; /* while one is under way */
     char *path;
     uint32_t n;
-    uint32_t asked; /* events before this one have been asked for */
+    uint32_t asked;        /* events before this one have been asked for */
     uint64_t refresh_ms;   /* uv_now() when one was asked for */
     uint64_t refreshed_ms; /* the same, once it is made; 0: none was */
     char why[640];
