@@ -740,11 +740,10 @@ class _Handler(BaseHTTPRequestHandler):
         with bulk.lock:
             bulk.open_now += 1
             bulk.most_open = max(bulk.most_open, bulk.open_now)
+            self.is_open = True
         try:
             self.post()
         finally:
-            with bulk.lock:
-                bulk.open_now -= 1
             self.is_over()
 
     def is_over(self) -> None:
@@ -752,6 +751,9 @@ class _Handler(BaseHTTPRequestHandler):
         is not beside it."""
         record = getattr(self, "request_record", None)
         with self.bulk.lock:
+            if getattr(self, "is_open", False):
+                self.is_open = False
+                self.bulk.open_now -= 1
             if record is not None and not record.over:
                 record.over = True
                 self.bulk.unanswered -= 1
