@@ -33,7 +33,7 @@ static unsigned part_of(const char *name, size_t len)
         return 0;
     if (memmem(name, len, "status", 6))
         return ANSWER_STATUS;
-    if (memmem(name, len, "error", 5))
+    if (memmem(name, len, "error", 5) || memmem(name, len, "failure_store", 13))
         return 0; /* no item has one */
     return ANSWER_ITEMS;
 }
