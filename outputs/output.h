@@ -45,7 +45,8 @@ struct answer {
     /* What kind of trouble `why` tells of, in words that do not change from one
      * request to the next: each kind is said once. NULL: `why` itself. */
     const char *topic;
-    bool busy;               /* ITEMS: some were left because it is busy */
+    bool busy;               /* ITEMS: some were left because it is busy, */
+    bool large;              /* and a smaller request may get through */
     bool again; /* ITEMS: those left were changed; they may go at once */
     /* What has no final verdict may have been taken all the same. */
     bool doubt;

@@ -148,9 +148,9 @@ static void feel_items(struct shipment *s, const struct answer *a,
 
     if (left == 0 || a->again)
         pressure_taken(p, &s->ticket, uv_now(s->lane->env.loop));
-    else if (a->busy && left == s->send.count)
+    else if (a->busy && a->large && left == s->send.count)
         pressure_busy(p, &s->ticket);
-    else if (a->busy)
+    else if (a->busy) /* a full queue takes no request, however small */
         pressure_partly(p, &s->ticket);
     else
         pressure_nothing(p, &s->ticket);

@@ -25,8 +25,8 @@
 #include "outputs/output.h"
 
 /* Only what decides: the answer shrinks to some 30 bytes an item. */
-#define BULK_PATH                                  \
-    "/_bulk?filter_path=took,errors,error,status," \
+#define BULK_PATH                                             \
+    "/_bulk?filter_path=took,errors,error,status,"            \
     "items.*.status,items.*.error.type,items.*.error.reason," \
     "items.*.failure_store"
 
@@ -55,7 +55,8 @@ struct request {
     struct buf packed;
     size_t plain_len;          /* of the batch that was given away */
     struct answer_error retry; /* the first that is to be retried */
-    bool busy;                 /* that is why some are */
+    bool busy;                 /* that is why some are, */
+    bool large;                /* be it for what they need of memory */
     bool doubtful;             /* and some may be stored all the same */
     char why[1024];
 };
@@ -171,6 +172,7 @@ static void on_item(void *arg, uint32_t i, const struct answer_error *e)
     if (v == VERDICT_RETRY && r->retry.status == 0)
         r->retry = *e;
     r->busy |= v == VERDICT_RETRY && verdict_is_busy(e);
+    r->large |= v == VERDICT_RETRY && verdict_is_large(e);
     r->doubtful |= v == VERDICT_RETRY && verdict_is_doubtful(e->status);
     if (v == VERDICT_REFUSED) {
         snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
@@ -225,6 +227,7 @@ static struct answer with_items(struct request *r, bool whole)
     struct answer a = {
         .kind = ANSWER_ITEMS,
         .busy = r->busy,
+        .large = r->large,
         .doubt = r->doubtful || !whole || n < r->send->count,
     };
 
@@ -341,7 +344,7 @@ static void start(struct request *r)
     struct output *o = r->output;
 
     r->retry = (struct answer_error){ 0 };
-    r->busy = r->doubtful = false;
+    r->busy = r->large = r->doubtful = false;
     answer_start(r->answer);
     r->waiter.done = on_stream;
     if (o->stream != NULL && !stream_is_ready(o->stream)) {

@@ -258,6 +258,13 @@ bool verdict_is_doubtful(unsigned status)
            status >= 500;
 }
 
+/* "rejected execution of primary operation [primary_bytes=...]", and not of a
+ * task that found the queue full. */
+bool verdict_is_large(const struct answer_error *e)
+{
+    return verdict_is_busy(e) && strstr(e->reason, " operation [") != NULL;
+}
+
 enum answer_kind verdict_of_request(unsigned status,
                                     const struct answer_error *e)
 {

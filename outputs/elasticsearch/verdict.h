@@ -27,6 +27,9 @@ const struct meaning *verdict_meaning(unsigned status,
 enum verdict verdict_of_item(const struct answer_error *e);
 /* Whether an item was not taken because there is too much to do. */
 bool verdict_is_busy(const struct answer_error *e);
+/* ... for the memory that it needs, so that a smaller request may get through;
+ * a queue that is full takes none, however small. */
+bool verdict_is_large(const struct answer_error *e);
 /* Whether what was answered so, an item or a whole request, and is no verdict
  * may be stored all the same, now or soon. */
 bool verdict_is_doubtful(unsigned status);

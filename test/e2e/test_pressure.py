@@ -136,3 +136,22 @@ def test_a_limit_that_is_lifted_is_found_out(rig):
     rig.log.append(EVENTS)
     rig.wait_delivered()
     assert rig.wait_settled(a)["audit/search"]["request_limit"] == "none"
+
+
+THREAD_POOL = faults.Item(
+    429, "es_rejected_execution_exception",
+    "rejected execution of TimedRunnable{original=...} on EsThreadPoolExecutor[name = "
+    "node1/write, queue capacity = 1, active threads = 1, queued tasks = 1]")
+
+
+def test_a_full_queue_makes_no_request_smaller(rig):
+    """It is busy with others and takes one now and then, whatever its size: of small
+    ones the log would never be delivered."""
+    rig.bulk.item_fault = lambda o: THREAD_POOL
+    rig.log.append(400)
+    a = rig.start({"search": rig.search(batch_events=100)})
+    wait_until(lambda: a.counters()["audit/search"]["retried"] >= 2000, "refused often",
+               context=a.log)
+    assert a.counters()["audit/search"]["request_limit"] == "none"
+    rig.bulk.heal()
+    rig.wait_delivered()

@@ -297,3 +297,20 @@ TEST(only_a_clear_no_leaves_no_doubt)
     for (size_t i = 0; i < ARRAY_LEN(clear); i++)
         OK(!verdict_is_doubtful(clear[i]));
 }
+
+TEST(only_a_want_of_memory_depends_on_the_size)
+{
+    struct answer_error memory =
+        error(429, "es_rejected_execution_exception",
+              "rejected execution of primary operation "
+              "[coordinating_and_primary_bytes=0, replica_bytes=0]");
+    struct answer_error queue =
+        error(429, "es_rejected_execution_exception",
+              "rejected execution of TimedRunnable{...} on "
+              "EsThreadPoolExecutor[name = node1/write, queue capacity = 1]");
+    struct answer_error other = error(503, "x", "no operation [y]");
+
+    OK(verdict_is_large(&memory));
+    OK(verdict_is_busy(&queue) && !verdict_is_large(&queue));
+    OK(!verdict_is_large(&other));
+}
