@@ -94,19 +94,17 @@ static void on_ended(CURL *easy, CURLcode code)
     struct http_result r = { .complete = code == CURLE_OK,
                              .why = "",
                              .location = "" };
-    curl_off_t retry_after = 0, took = 0, sent = 0;
+    curl_off_t retry_after = 0, sent = 0;
     char *location = NULL;
     long status = 0;
 
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    curl_easy_getinfo(s->easy, CURLINFO_TOTAL_TIME_T, &took);
     curl_easy_getinfo(s->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
     curl_easy_getinfo(s->easy, CURLINFO_REDIRECT_URL, &location);
     r.status = (unsigned)status;
     r.sent = s->again || (s->began && (sent > 0 || q->body.len == 0));
     r.retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
-    r.took_ms = (uint64_t)took / 1000;
     if (location != NULL)
         r.location = location;
     if (s->again) { /* what curl would not have told at all */

@@ -43,7 +43,6 @@ struct http_result {
     bool sent;               /* the server may have got some of the body, and
                               * begun with it: Elasticsearch does */
     uint64_t retry_after_ms; /* 0: it did not say */
-    uint64_t took_ms;        /* from start to end */
     const char *why;         /* what failed; "" where nothing did */
     const char *topic;       /* its kind, in fixed words; NULL likewise */
     const char *advice;      /* what to do about it, or NULL */
