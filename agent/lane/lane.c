@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/lane/lane.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "agent/base/clock.h"
-#include "agent/base/log.h"
 #include "agent/lane/dead.h"
 #include "agent/lane/lane_impl.h"
 
@@ -81,184 +79,6 @@ void lane_wake(struct lane *l)
 static void on_more(void *arg)
 {
     lane_wake(arg);
-}
-
-/* ---- the checkpoint ---- */
-
-void lane_save(struct lane *l)
-{
-    if (l->saver == NULL)
-        return;
-    if (l->barrier)
-        saver_hurry(l->saver);
-    else
-        saver_touch(l->saver);
-}
-
-void lane_raise_barrier(struct lane *l)
-{
-    l->barrier = l->saver != NULL;
-    lane_save(l);
-}
-
-static void note_saving(struct lane *l, struct file *f)
-{
-    struct file *old = l->saving;
-
-    l->saving = file_ref(f);
-    file_unref(old);
-}
-
-static void lift_barrier(struct lane *l)
-{
-    l->barrier = false;
-    lane_wake(l);
-}
-
-static int print_checkpoint(void *arg, struct buf *text, struct err *e)
-{
-    struct lane *l = arg;
-    struct low_mark m = lane_low_mark(l);
-    struct checkpoint c = { .last_us = m.last_us };
-
-    (void)e;
-    if (m.file == NULL)
-        return ERR_AGAIN;
-    checkpoint_take(&c, m.file, m.offset);
-    if (l->has_checkpoint && c.id.head_len == 0) {
-        /* Known by its inode alone, which may soon be another's: the place
-         * before it is the better one. It may stay like that, as a .gz without
-         * any text does. */
-        checkpoint_free(&c);
-        if (l->barrier && l->mark_is_saved)
-            lift_barrier(l);
-        lane_skip_horizon(l);
-        return ERR_AGAIN;
-    }
-    if (c.id.head_len > 0 && !file_is_remembered(m.file) && !l->closing) {
-        checkpoint_free(&c);
-        return ERR_BUSY; /* the roll first: it has the file's place */
-    }
-    l->is_headless = c.id.head_len == 0;
-    c.mark = l->mark;
-    lane_print_horizon(l, &m, &c);
-    checkpoint_print(&c, text);
-    c.mark = (struct buf){ 0 };
-    checkpoint_free(&c);
-    note_saving(l, m.file);
-    l->mark_is_saving = true;
-    return 0;
-}
-
-static void on_saved(void *arg, bool hurried)
-{
-    struct lane *l = arg;
-
-    l->count.checkpoints++;
-    file_unref(l->saved);
-    l->saved = l->saving;
-    l->saving = NULL;
-    l->has_checkpoint = true;
-    l->mark_is_saved = l->mark_is_saving;
-    if (l->horizon.is_on) {
-        horizon_saved(&l->horizon);
-        lane_wake(l);
-    }
-    if (hurried && l->barrier)
-        lift_barrier(l);
-}
-
-static const struct saver_ops saver_ops = { print_checkpoint, on_saved };
-
-/*
- * Goes to the place of the checkpoint, which may be in a file that is there no
- * more: then it begins with that loss, once there is anything after it.
- */
-static void find_place(struct lane *l, const struct checkpoint *c)
-{
-    struct file *f;
-
-    l->last_us = c->last_us;
-    l->is_headless = c->id.head_len == 0;
-    if (c->id.head_len == 0 && c->offset == 0) {
-        f = trail_find_unread(l->env.trail, &c->id);
-        log_info(l->who, "nothing was read yet: starting at the start of %s",
-                 f != NULL ? file_path(f) : "the log");
-        cursor_seek(&l->cursor, f, 0, NULL);
-        return;
-    }
-    f = trail_find(l->env.trail, &c->id);
-    if (f == NULL)
-        f = trail_add_lost(l->env.trail, &c->id, span(c->path.at, c->path.len));
-    if (file_loss(f) != LOSS_NONE)
-        log_error(l->who,
-                  "%s, read up to offset %" PRIu64 ", is not there any more; "
-                  "going on with what was written after it",
-                  file_path(f), c->offset);
-    else
-        log_info(l->who, "resuming %s at offset %" PRIu64, file_path(f),
-                 c->offset);
-    cursor_seek(&l->cursor, f, c->offset, &c->guard);
-}
-
-/* Where there is no checkpoint. */
-static int start_anew(struct lane *l, struct err *e)
-{
-    const struct trail_conf *conf = trail_settings(l->env.trail);
-    int rc = 0;
-
-    if (conf->start == START_END)
-        rc = cursor_seek_end(&l->cursor, e);
-    else
-        cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
-    if (rc == 0 && l->cursor.file != NULL)
-        log_info(l->who, "no checkpoint: starting at offset %" PRIu64 " of %s",
-                 l->cursor.offset, file_path(l->cursor.file));
-    return rc;
-}
-
-/* Standard input is where it is, and so is the output. */
-static int begin_piped(struct lane *l, struct err *e)
-{
-    const struct output_ops *ops = l->env.ops;
-
-    cursor_seek(&l->cursor, trail_oldest(l->env.trail), 0, NULL);
-    lane_doubts_start(l, &(struct checkpoint){ 0 }, false);
-    return ops->resume != NULL ? ops->resume(l->output, SPAN(""), e) : 0;
-}
-
-/* Puts cursor and output where the last checkpoint left them. */
-static int resume(struct lane *l, struct err *e)
-{
-    const struct output_ops *ops = l->env.ops;
-    struct checkpoint c = { 0 };
-    bool fell_back = false;
-    int rc =
-        checkpoint_load(&c, l->env.state, l->checkpoint_name, &fell_back, e);
-
-    if (fell_back)
-        log_warn(l->who,
-                 "checkpoint %s is missing or damaged; the previous "
-                 "one is used",
-                 l->checkpoint_name);
-    if (rc == 0) {
-        l->has_checkpoint = true;
-        find_place(l, &c);
-        buf_add(&l->mark, c.mark.at, c.mark.len);
-    } else if (rc == ERR_MISSING) {
-        rc = start_anew(l, e);
-    }
-    if (rc == 0 && ops->resume != NULL)
-        rc = ops->resume(l->output, span(l->mark.at, l->mark.len), e);
-    if (rc == 0)
-        lane_doubts_start(l, &c, fell_back);
-    if (rc == 0 && ops->mark != NULL) {
-        l->mark_is_saved = l->has_checkpoint;
-        lane_take_mark(l);
-        l->barrier = true; /* nothing is written before it can be cut */
-    }
-    checkpoint_free(&c);
-    return rc;
 }
 
 /* ---- life ---- */
@@ -348,16 +168,14 @@ struct lane *lane_open(const struct lane_env *env, struct err *e)
         lane_free(l);
         return NULL;
     }
-    if (!lane_is_piped(l))
-        l->saver = saver_open(env->loop, l->who, env->state, l->checkpoint_name,
-                              "checkpoint", &saver_ops, l);
+    l->saver = lane_open_saver(l);
     init_handles(l);
     return l;
 }
 
 int lane_start(struct lane *l, struct err *e)
 {
-    int rc = lane_is_piped(l) ? begin_piped(l, e) : resume(l, e);
+    int rc = lane_find_place(l, e);
 
     if (rc != 0)
         return rc;
@@ -456,123 +274,4 @@ void lane_print_dead(const struct lane *l, struct dead_letter *d,
         l->env.print_dead(l->env.arg, d, out);
     else
         dead_print(d, out);
-}
-
-/* ---- asking ---- */
-
-const char *lane_who(const struct lane *l)
-{
-    return l->who;
-}
-
-/* What standard input gave is nowhere else. */
-static void log_lost(const struct lane *l)
-{
-    struct low_mark m = lane_low_mark(l);
-    struct trail_lag lag;
-
-    trail_lag(l->env.trail, m.file, m.offset, &lag);
-    if (lag.bytes > 0)
-        log_error(l->who,
-                  "lost: %" PRIu64 " bytes of standard input were not settled, "
-                  "and cannot be read again",
-                  lag.bytes);
-}
-
-void lane_log_left_behind(const struct lane *l)
-{
-    uint64_t n = 0;
-
-    if (lane_is_piped(l)) {
-        log_lost(l);
-        return;
-    }
-    for (const struct shipment *s = l->first; s != NULL; s = s->next)
-        n += s->end > s->start ? s->end - s->start : 0;
-    if (n > 0)
-        log_warn(l->who,
-                 "left behind: %" PRIu64 " bytes of the log were read but not "
-                 "settled; they come again at the next start",
-                 n);
-}
-
-static uint64_t open_events(const struct lane *l)
-{
-    uint64_t n = l->filling != NULL ? shipment_open_events(l->filling) : 0;
-
-    for (const struct shipment *s = l->first; s != NULL; s = s->next)
-        n += shipment_open_events(s);
-    return n;
-}
-
-void lane_look(const struct lane *l, struct lane_view *view)
-{
-    struct low_mark m = lane_low_mark(l);
-
-    *view =
-        (struct lane_view){ .count = l->count, .in_flight = open_events(l) };
-    view->count.read_bytes = l->cursor.read_bytes;
-    view->count.hole_bytes = l->cursor.hole_bytes;
-    trail_lag(l->env.trail, m.file, m.offset, &view->lag);
-    if (l->trouble.on) {
-        view->trouble = l->trouble.why;
-        view->trouble_ms = uv_now(l->env.loop) - l->trouble.since_ms;
-    }
-}
-
-/* How far behind it is, and how long that may go on; "unknown" where nobody can
- * tell. */
-static void add_lag(const struct lane *l, const struct trail_lag *lag,
-                    struct buf *out)
-{
-    struct low_mark m = lane_low_mark(l);
-    int64_t behind = 0;
-
-    if (lag->bytes > 0 && m.last_us != CLOCK_NO_TIME)
-        behind = (clock_wall_us() - m.last_us) / 1000000;
-    buf_printf(out,
-               "backlog_bytes=%" PRIu64 " backlog_seconds=%" PRIi64
-               " backlog_files=%" PRIu64 " seconds_to_loss=",
-               lag->bytes, behind > 0 ? behind : 0, lag->files);
-    if (lag->seconds_left < 0)
-        buf_printf(out, "unknown");
-    else
-        buf_printf(out, "%" PRIi64, lag->seconds_left);
-}
-
-/* How much it is asked to take at once. */
-static void add_pressure(const struct lane *l, struct buf *out)
-{
-    buf_printf(out, "window=%" PRIu64 " request_limit=", l->pressure.window);
-    if (l->pressure.limit == PRESSURE_ANY)
-        buf_printf(out, "none ");
-    else
-        buf_printf(out, "%" PRIu64 " ", l->pressure.limit);
-}
-
-void lane_log_counters(const struct lane *l)
-{
-    struct lane_view v;
-    const struct counters *c = &v.count;
-    struct buf more = { 0 };
-
-    lane_look(l, &v);
-    add_pressure(l, &more);
-    add_lag(l, &v.lag, &more);
-    log_always(l->who,
-               "counters read=%" PRIu64 " delivered=%" PRIu64
-               " duplicate=%" PRIu64 " filtered=%" PRIu64 " dead=%" PRIu64
-               " in_flight=%" PRIu64 " balanced=%s read_bytes=%" PRIu64
-               " sent_bytes=%" PRIu64 " requests=%" PRIu64 " retried=%" PRIu64
-               " looked_up=%" PRIu64 " blocked=%" PRIu64 " refused=%" PRIu64
-               " quarantined=%" PRIu64 " hole_bytes=%" PRIu64 " gaps=%" PRIu64
-               " gap_bytes=%" PRIu64 " repaired=%" PRIu64
-               " checkpoints=%" PRIu64 " %.*s",
-               c->read, c->delivered, c->duplicate, c->filtered,
-               c->refused + c->quarantined, v.in_flight,
-               counters_balance(c, v.in_flight) ? "yes" : "NO", c->read_bytes,
-               c->sent_bytes, c->requests, c->retried, c->looked_up, c->blocked,
-               c->refused, c->quarantined, c->hole_bytes, c->gaps, c->gap_bytes,
-               c->repaired, c->checkpoints, (int)more.len, more.at);
-    buf_free(&more);
 }

@@ -7,9 +7,10 @@
  *      +--- checkpoint <- oldest open <- verdicts
  *
  * Owns the cursor, the shipments, retry and backoff, dead letters and the
- * checkpoint, which a lane of standard input has not. The only room that decides: trails, parsers and outputs know
- * nothing of each other. Lanes share nothing but the loop and the trail's open
- * files, so one that is stuck never holds up another.
+ * checkpoint, which a lane of standard input has not. The only room that decides:
+ * trails, parsers and outputs know nothing of each other. Lanes share nothing but
+ * the loop and the trail's open files, so one that is stuck never holds up
+ * another.
  */
 #ifndef TALLYMAN_LANE_H
 #define TALLYMAN_LANE_H

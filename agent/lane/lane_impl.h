@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lane_impl - what the parts of a lane share: lane.c (its life), load.c (from
- * the trail into shipments), unload.c (from shipments to the output). For
- * nobody else.
+ * lane_impl - what the parts of a lane share: lane.c (its life), place.c (its
+ * checkpoint), load.c (from the trail into shipments), unload.c (from shipments
+ * to the output), doubt.c (what may be stored already), view.c (what it says of
+ * itself). For nobody else.
  */
 #ifndef TALLYMAN_LANE_IMPL_H
 #define TALLYMAN_LANE_IMPL_H
@@ -84,10 +85,6 @@ struct lane {
 
 /* Runs the lane from the loop, soon. */
 void lane_wake(struct lane *l);
-/* The place has moved: a checkpoint is to be written some time. */
-void lane_save(struct lane *l);
-/* One is to be written before anything more is sent. */
-void lane_raise_barrier(struct lane *l);
 bool lane_is_piped(const struct lane *l);
 /* All there will ever be was read. */
 bool lane_is_at_end(const struct lane *l);
@@ -95,6 +92,16 @@ bool lane_is_at_end(const struct lane *l);
 /* Adds the record of an event or line of this lane to `out`. */
 void lane_print_dead(const struct lane *l, struct dead_letter *d,
                      struct buf *out);
+
+/* place.c: NULL for standard input, which has no checkpoint. */
+struct saver *lane_open_saver(struct lane *l);
+/* Puts cursor and output where the last checkpoint left them, or where a new lane
+ * begins. ERR_DAMAGED, or ERR_IO from the checkpoint or the output. */
+int lane_find_place(struct lane *l, struct err *e) MUST_CHECK;
+/* The place has moved: a checkpoint is to be written some time. */
+void lane_save(struct lane *l);
+/* One is to be written before anything more is sent. */
+void lane_raise_barrier(struct lane *l);
 
 /* load.c: reads as much as there is room for, within a budget, or until a request
  * is made: that goes out first. Returns whether there is more to do at once. */

@@ -10,18 +10,16 @@
  * where something of it is left over, it is unpacked again.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/base/log.h"
 #include "outputs/elasticsearch/action.h"
-#include "outputs/elasticsearch/answer.h"
 #include "outputs/elasticsearch/client.h"
 #include "outputs/elasticsearch/doubt.h"
 #include "outputs/elasticsearch/gzip.h"
 #include "outputs/elasticsearch/repair.h"
+#include "outputs/elasticsearch/reply.h"
 #include "outputs/elasticsearch/stream.h"
-#include "outputs/elasticsearch/verdict.h"
 #include "outputs/output.h"
 
 /* Only what decides: the answer shrinks to some 30 bytes an item. */
@@ -38,9 +36,6 @@
 /* Beside those that carry events: whether there is a data stream. */
 #define OTHER_REQUESTS 1
 
-/* Of an error's reason in a warning: what to do about it has room as well. */
-#define REASON_SHOWN 320
-
 /* One large event does not keep its memory. */
 #define PACKED_KEPT MIB
 
@@ -49,16 +44,11 @@ struct request {
     struct output *output;
     struct send *send; /* NULL: free */
     struct client_request client;
-    struct answer_reader *answer;
+    struct reply *reply;
     struct doubt doubt;
     struct stream_waiter waiter;
     struct buf packed;
-    size_t plain_len;          /* of the batch that was given away */
-    struct answer_error retry; /* the first that is to be retried */
-    bool busy;                 /* that is why some are, */
-    bool large;                /* be it for what they need of memory */
-    bool doubtful;             /* and some may be stored all the same */
-    char why[1024];
+    size_t plain_len; /* of the batch that was given away */
 };
 
 struct output {
@@ -159,28 +149,6 @@ static void es_rest(struct output *o)
 
 /* ---- the answer ---- */
 
-static void on_item(void *arg, uint32_t i, const struct answer_error *e)
-{
-    struct request *r = arg;
-    struct send *s = r->send;
-    enum verdict v = verdict_of_item(e);
-    char reason[ANSWER_TYPE_MAX + ANSWER_REASON_MAX + 4];
-    const char *why = NULL; /* no text is made for what was delivered */
-
-    if (i >= s->count)
-        return; /* more than were sent */
-    if (v == VERDICT_RETRY && r->retry.status == 0)
-        r->retry = *e;
-    r->busy |= v == VERDICT_RETRY && verdict_is_busy(e);
-    r->large |= v == VERDICT_RETRY && verdict_is_large(e);
-    r->doubtful |= v == VERDICT_RETRY && verdict_is_doubtful(e->status);
-    if (v == VERDICT_REFUSED) {
-        snprintf(reason, sizeof(reason), "%s: %s", e->type, e->reason);
-        why = reason;
-    }
-    batch_verdict(s->batch, s->first + i, v, e->status, why);
-}
-
 static struct request *request_of(struct client_request *c)
 {
     return (struct request *)((char *)c - offsetof(struct request, client));
@@ -188,88 +156,7 @@ static struct request *request_of(struct client_request *c)
 
 static void on_data(struct client_request *c, const char *bytes, size_t n)
 {
-    answer_feed(request_of(c)->answer, bytes, n);
-}
-
-/* An answer that names no error: where it points to, or how it begins. */
-static void describe(const struct request *r, const struct http_result *h,
-                     struct answer_error *e)
-{
-    struct span begin = answer_begin(r->answer);
-
-    if (h->location[0] != '\0')
-        snprintf(e->reason, sizeof(e->reason), "go to %s", h->location);
-    else
-        snprintf(e->reason, sizeof(e->reason), "%.*s", (int)begin.len,
-                 begin.len > 0 ? begin.at : "");
-}
-
-/* Type and reason of an error, and what to do about it. */
-static void print_why(struct request *r, const char *what, unsigned status,
-                      const struct answer_error *e, struct answer *a)
-{
-    const struct meaning *m = verdict_meaning(status, e);
-
-    snprintf(r->why, sizeof(r->why), "%s %s %u%s%s%s%.*s%s%s",
-             client_host(&r->client), what, status,
-             e->type[0] != '\0' ? " " : "", e->type,
-             e->reason[0] != '\0' ? ": " : "", REASON_SHOWN, e->reason,
-             m->advice != NULL ? "; " : "", m->advice != NULL ? m->advice : "");
-    client_hide(r->client.client, r->why);
-    a->why = r->why;
-    a->topic = m->topic;
-}
-
-/* Verdicts came, for all or some. */
-static struct answer with_items(struct request *r, bool whole)
-{
-    uint32_t n = answer_items(r->answer);
-    struct answer a = {
-        .kind = ANSWER_ITEMS,
-        .busy = r->busy,
-        .large = r->large,
-        .doubt = r->doubtful || !whole || n < r->send->count,
-    };
-
-    if (n > r->send->count) { /* then none of them is sure */
-        a.kind = ANSWER_BLOCKED;
-        a.doubt = true;
-    }
-    if (a.kind == ANSWER_ITEMS && r->retry.status != 0) {
-        print_why(r, "did not take some events:", r->retry.status, &r->retry,
-                  &a);
-    } else if (!whole || n != r->send->count) {
-        snprintf(r->why, sizeof(r->why), "%s answered for %u of %u events",
-                 client_host(&r->client), n, r->send->count);
-        a.why = r->why;
-        a.topic = "other items";
-    }
-    return a;
-}
-
-static struct answer without_items(struct request *r,
-                                   const struct http_result *h)
-{
-    struct answer_error e = *answer_whole(r->answer);
-    struct answer a = { .kind = ANSWER_BLOCKED, .status = h->status };
-
-    if (h->status == 0 || !h->complete) {
-        snprintf(r->why, sizeof(r->why), "%s: %s%s%s", client_host(&r->client),
-                 h->why, h->advice != NULL ? "; " : "",
-                 h->advice != NULL ? h->advice : "");
-        a.why = r->why;
-        a.topic = h->topic;
-    } else {
-        if (e.type[0] == '\0' && e.reason[0] == '\0')
-            describe(r, h, &e);
-        print_why(r, "answered", h->status, &e, &a);
-        if (h->status < 200 || h->status >= 300)
-            a.kind = verdict_of_request(h->status, &e);
-    }
-    a.doubt = h->status == 0 || !h->complete ? h->sent
-                                             : verdict_is_doubtful(h->status);
-    a.retry_after_ms = h->retry_after_ms;
-    return a;
+    reply_feed(request_of(c)->reply, bytes, n);
 }
 
 static void finish(struct request *r, struct answer *a)
@@ -291,7 +178,8 @@ static void finish(struct request *r, struct answer *a)
 static void start(struct request *r);
 
 /* The server knows no require_data_stream, so it stored nothing. */
-static bool has_to_ask(struct request *r, const struct http_result *h)
+static bool has_to_ask(struct request *r, const struct http_result *h,
+                       const char *reason)
 {
     struct stream *stream = r->output->stream;
 
@@ -299,7 +187,7 @@ static bool has_to_ask(struct request *r, const struct http_result *h)
         return false;
     if (h->status == 0)
         stream_doubt(stream);
-    if (!stream_is_unknown(h->status, answer_whole(r->answer)->reason))
+    if (!stream_is_unknown(h->status, reason))
         return false;
     stream_forgo(stream);
     return true;
@@ -308,17 +196,14 @@ static bool has_to_ask(struct request *r, const struct http_result *h)
 static void on_done(struct client_request *c, const struct http_result *h)
 {
     struct request *r = request_of(c);
-    bool whole = answer_end(r->answer) && h->complete;
+    const char *reason = reply_end(r->reply);
     struct answer a;
 
-    if (has_to_ask(r, h)) {
+    if (has_to_ask(r, h, reason)) {
         start(r);
         return;
     }
-    if (h->status == 200 && answer_has_items(r->answer))
-        a = with_items(r, whole);
-    else
-        a = without_items(r, h);
+    a = reply_tell(r->reply, c, h);
     finish(r, &a);
 }
 
@@ -327,15 +212,12 @@ static void on_stream(struct stream_waiter *w, const char *topic,
 {
     struct request *r =
         (struct request *)((char *)w - offsetof(struct request, waiter));
-    struct answer a = { .kind = ANSWER_BLOCKED, .topic = topic };
+    struct answer a = { .kind = ANSWER_BLOCKED, .topic = topic, .why = why };
 
-    if (why == NULL) {
+    if (why == NULL)
         start(r);
-        return;
-    }
-    snprintf(r->why, sizeof(r->why), "%s", why);
-    a.why = r->why;
-    finish(r, &a);
+    else
+        finish(r, &a);
 }
 
 /* Sends what is packed. */
@@ -343,9 +225,7 @@ static void start(struct request *r)
 {
     struct output *o = r->output;
 
-    r->retry = (struct answer_error){ 0 };
-    r->busy = r->large = r->doubtful = false;
-    answer_start(r->answer);
+    reply_start(r->reply, r->send);
     r->waiter.done = on_stream;
     if (o->stream != NULL && !stream_is_ready(o->stream)) {
         stream_wait(o->stream, &r->waiter);
@@ -440,7 +320,7 @@ static void open_requests(struct output *o, uint64_t n)
         struct request *r = &o->requests[i];
 
         r->output = o;
-        r->answer = answer_new(on_item, r);
+        r->reply = reply_new();
         r->client.method = HTTP_POST;
         r->client.kind = o->gzip != NULL ? HTTP_NDJSON_GZIP : HTTP_NDJSON;
         r->client.once = elasticsearch_rolls_over(o->settings);
@@ -453,7 +333,7 @@ static void open_requests(struct output *o, uint64_t n)
 static void es_free(struct output *o)
 {
     for (uint64_t i = 0; i < o->nrequests; i++) {
-        answer_free(o->requests[i].answer);
+        reply_free(o->requests[i].reply);
         buf_free(&o->requests[i].packed);
         client_request_free(&o->requests[i].client);
         doubt_free(&o->requests[i].doubt);
