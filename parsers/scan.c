@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <yajl/yajl_parse.h>
+
+#include "agent/base/json_handle.h"
 
 #define SLOTS 64
 
@@ -306,41 +307,6 @@ static void listen(struct scan *s)
 
 /* ---- one line ---- */
 
-static void *yajl_get(void *ctx, size_t n)
-{
-    (void)ctx;
-    return xmalloc(n);
-}
-
-static void *yajl_grow(void *ctx, void *p, size_t n)
-{
-    (void)ctx;
-    return xrealloc(p, n);
-}
-
-static void yajl_give(void *ctx, void *p)
-{
-    (void)ctx;
-    free(p);
-}
-
-static void new_handle(struct scan *s)
-{
-    static yajl_alloc_funcs memory = { yajl_get, yajl_grow, yajl_give, NULL };
-
-    s->yajl = yajl_alloc(&s->on, &memory, s);
-    if (yajl_config(s->yajl, yajl_allow_multiple_values, 1) == 0 ||
-        yajl_config(s->yajl, yajl_dont_validate_strings, 1) == 0)
-        abort();
-}
-
-static void drop_handle(struct scan *s)
-{
-    if (s->yajl != NULL)
-        yajl_free(s->yajl);
-    s->yajl = NULL;
-}
-
 struct scan *scan_new(const struct scan_key *keys)
 {
     struct scan *s = xcalloc(1, sizeof(*s));
@@ -359,7 +325,7 @@ void scan_free(struct scan *s)
 {
     if (s == NULL)
         return;
-    drop_handle(s);
+    json_handle_drop(&s->yajl);
     free(s->inner);
     free(s);
 }
@@ -378,7 +344,7 @@ static void start_line(struct scan *s, struct span line, struct event *ev)
     s->why = NULL;
     listen(s);
     if (s->yajl == NULL)
-        new_handle(s);
+        s->yajl = json_handle(&s->on, s, JSON_MANY);
 }
 
 /* What yajl says, without what it quotes of the line. */
@@ -418,7 +384,7 @@ int scan_line(struct scan *s, struct span line, struct event *ev)
     else if (status == yajl_status_ok && has_rest(s, line))
         s->why = "two JSON values in one line";
     if (s->why != NULL) {
-        drop_handle(s);
+        json_handle_drop(&s->yajl);
         return s->depth == SCAN_MAX_DEPTH ? ERR_LIMIT : ERR_FORMAT;
     }
     ev->body.len = (size_t)(line.at + s->closed_at - ev->body.at);

@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <yajl/yajl_parse.h>
 
 #include "agent/audit/names.h"
 #include "agent/audit/text.h"
+#include "agent/base/json_handle.h"
 
 /* What is kept of a value that is cut: even of bytes that all become U+FFFD
  * there is room for it behind the longest path. */
@@ -451,13 +451,6 @@ struct accept *accept_new(void)
     return xcalloc(1, sizeof(struct accept));
 }
 
-static void drop_handle(struct accept *a)
-{
-    if (a->yajl != NULL)
-        yajl_free(a->yajl);
-    a->yajl = NULL;
-}
-
 static void drop_changes(struct accept *a)
 {
     free(a->changes);
@@ -469,7 +462,7 @@ void accept_free(struct accept *a)
 {
     if (a == NULL)
         return;
-    drop_handle(a);
+    json_handle_drop(&a->yajl);
     drop_changes(a);
     names_free(&a->names);
     buf_free(&a->name);
@@ -479,13 +472,8 @@ void accept_free(struct accept *a)
 
 static void start(struct accept *a, struct span text, enum accept_leaves leaves)
 {
-    if (a->yajl == NULL) {
-        a->yajl = yajl_alloc(&callbacks, NULL, a);
-        if (a->yajl == NULL ||
-            yajl_config(a->yajl, yajl_allow_multiple_values, 1) == 0 ||
-            yajl_config(a->yajl, yajl_dont_validate_strings, 1) == 0)
-            abort();
-    }
+    if (a->yajl == NULL)
+        a->yajl = json_handle(&callbacks, a, JSON_MANY);
     if (a->cap * sizeof(*a->changes) > KEPT)
         drop_changes(a);
     if (a->store.cap > KEPT)
@@ -512,7 +500,7 @@ static void walk(struct accept *a)
         yajl_status_ok)
         return;
     a->nchanges = 0;
-    drop_handle(a);
+    json_handle_drop(&a->yajl);
 }
 
 bool accept_edit(struct accept *a, struct span doc, enum accept_leaves leaves,

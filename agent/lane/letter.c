@@ -3,9 +3,9 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
-#include <yajl/yajl_parse.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/json_handle.h"
 #include "agent/base/sealed.h"
 #include "agent/base/sha256.h"
 #include "parsers/scan.h"
@@ -106,11 +106,11 @@ static bool decode(struct span value, struct buf *out)
     }
     if (value.len == 0 || value.at[0] != '"')
         return false;
-    yajl = yajl_alloc(&callbacks, NULL, out);
+    yajl = json_handle(&callbacks, out, JSON_ONE);
     ok = yajl_parse(yajl, (const unsigned char *)value.at, value.len) ==
              yajl_status_ok &&
          yajl_complete_parse(yajl) == yajl_status_ok;
-    yajl_free(yajl);
+    json_handle_drop(&yajl);
     return ok;
 }
 

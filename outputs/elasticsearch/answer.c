@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <yajl/yajl_parse.h>
+
+#include "agent/base/json_handle.h"
 
 #define BEGIN_KEPT 160
 #define DEPTH_MAX  64
@@ -226,30 +227,19 @@ struct answer_reader *answer_new(void (*item)(void *arg, uint32_t i,
     return a;
 }
 
-static void drop_handle(struct answer_reader *a)
-{
-    if (a->yajl != NULL)
-        yajl_free(a->yajl);
-    a->yajl = NULL;
-}
-
 void answer_free(struct answer_reader *a)
 {
     if (a == NULL)
         return;
-    drop_handle(a);
+    json_handle_drop(&a->yajl);
     free(a);
 }
 
 void answer_start(struct answer_reader *a)
 {
-    drop_handle(a);
+    json_handle_drop(&a->yajl);
     *a = (struct answer_reader){ .on_item = a->on_item, .arg = a->arg };
-    a->yajl = yajl_alloc(&callbacks, NULL, a);
-    /* Reasons quote documents, and those may be cut within a letter. */
-    if (a->yajl == NULL ||
-        yajl_config(a->yajl, yajl_dont_validate_strings, 1) == 0)
-        abort();
+    a->yajl = json_handle(&callbacks, a, JSON_ONE);
 }
 
 void answer_feed(struct answer_reader *a, const char *bytes, size_t n)

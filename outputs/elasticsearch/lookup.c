@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <yajl/yajl_parse.h>
 
+#include "agent/base/json_handle.h"
 #include "agent/base/show.h"
 #include "outputs/elasticsearch/action.h"
 
@@ -332,15 +332,13 @@ static const yajl_callbacks callbacks = {
 
 static bool parse(struct lookup *l, struct span answer)
 {
-    yajl_handle yajl = yajl_alloc(&callbacks, NULL, l);
+    yajl_handle yajl = json_handle(&callbacks, l, JSON_ONE);
     bool ok;
 
-    if (yajl == NULL || yajl_config(yajl, yajl_dont_validate_strings, 1) == 0)
-        abort();
     ok = yajl_parse(yajl, (const unsigned char *)answer.at, answer.len) ==
              yajl_status_ok &&
          yajl_complete_parse(yajl) == yajl_status_ok;
-    yajl_free(yajl);
+    json_handle_drop(&yajl);
     return ok;
 }
 
