@@ -7,6 +7,8 @@
 #include "agent/base/json_handle.h"
 
 #define BEGIN_KEPT 160
+/* Of what an error was caused by, within its reason. */
+#define CAUSE_KEPT 200
 #define DEPTH_MAX  64
 /* No honest answer is longer; yajl would hold one endless string whole. */
 #define BYTES_MAX (32 * MIB)
@@ -17,7 +19,8 @@ enum level {
     IN_ITEMS = 2,  /* in the array "items" */
     IN_ITEM = 3,   /* {"create":...} */
     IN_RESULT = 4, /* {"status":...,"error":...} */
-    IN_ERROR = 5   /* {"type":...,"reason":...} of an item */
+    IN_ERROR = 5,  /* {"type":...,"reason":...} of an item */
+    IN_CAUSE = 6   /* the same, "caused_by" of an error */
 };
 
 enum key {
@@ -27,6 +30,7 @@ enum key {
     KEY_ERROR,
     KEY_TYPE,
     KEY_REASON,
+    KEY_CAUSED_BY,
     KEY_FAILURE_STORE
 };
 
@@ -43,7 +47,8 @@ struct answer_reader {
     uint32_t items;
     struct answer_error whole;
     struct answer_error item;
-    bool item_is_aside; /* in the failure store */
+    char cause[CAUSE_KEPT]; /* of the item's error */
+    bool item_is_aside;     /* in the failure store */
     char begin[BEGIN_KEPT];
     size_t begin_len;
     size_t bytes;
@@ -59,9 +64,13 @@ static void keep(char *to, size_t room, const unsigned char *text, size_t n)
 static enum key key_of(const unsigned char *text, size_t n)
 {
     static const char *const names[] = {
-        [KEY_ITEMS] = "items",   [KEY_STATUS] = "status",
-        [KEY_ERROR] = "error",   [KEY_TYPE] = "type",
-        [KEY_REASON] = "reason", [KEY_FAILURE_STORE] = "failure_store",
+        [KEY_ITEMS] = "items",
+        [KEY_STATUS] = "status",
+        [KEY_ERROR] = "error",
+        [KEY_TYPE] = "type",
+        [KEY_REASON] = "reason",
+        [KEY_CAUSED_BY] = "caused_by",
+        [KEY_FAILURE_STORE] = "failure_store",
     };
 
     for (size_t i = KEY_ITEMS; i < ARRAY_LEN(names); i++) {
@@ -91,6 +100,12 @@ static bool in_item_error(const struct answer_reader *a)
            a->key[IN_RESULT] == KEY_ERROR;
 }
 
+static bool in_item_cause(const struct answer_reader *a)
+{
+    return a->in_items && a->depth == IN_CAUSE &&
+           a->key[IN_RESULT] == KEY_ERROR && a->key[IN_ERROR] == KEY_CAUSED_BY;
+}
+
 /* Each element of "items" is an object: anything else would let the verdicts
  * slip to the wrong items. */
 static bool is_stray(const struct answer_reader *a)
@@ -112,6 +127,8 @@ static int on_string(void *ctx, const unsigned char *text, size_t n)
         keep(e->type, sizeof(e->type), text, n);
     else if (e != NULL && key == KEY_REASON)
         keep(e->reason, sizeof(e->reason), text, n);
+    else if (in_item_cause(a) && key == KEY_REASON)
+        keep(a->cause, sizeof(a->cause), text, n);
     else if (a->depth == AT_TOP && key == KEY_ERROR)
         keep(a->whole.reason, sizeof(a->whole.reason), text, n);
     else if (a->in_items && a->depth == IN_RESULT && key == KEY_ERROR)
@@ -160,6 +177,7 @@ static int open_value(struct answer_reader *a, bool is_map)
     a->key[a->depth] = KEY_OTHER;
     if (a->in_items && a->depth == IN_ITEM) {
         memset(&a->item, 0, sizeof(a->item));
+        a->cause[0] = '\0';
         a->item_is_aside = false;
     }
     return 1;
@@ -176,10 +194,28 @@ static void say_it_is_aside(struct answer_reader *a)
     };
 }
 
+/* Elasticsearch from 8 on says of a field only that it failed to parse, and
+ * quotes it at length: why is in the cause. */
+static void add_cause(struct answer_reader *a)
+{
+    static const char by[] = "; caused by: ";
+    char *reason = a->item.reason;
+    size_t cause = strlen(a->cause), n = strlen(reason);
+    size_t room = ANSWER_REASON_MAX - sizeof(by) - cause;
+
+    if (cause == 0 || strstr(reason, a->cause) != NULL)
+        return;
+    n = n < room ? n : room;
+    memcpy(reason + n, by, sizeof(by) - 1);
+    memcpy(reason + n + sizeof(by) - 1, a->cause, cause + 1);
+}
+
 static int close_value(struct answer_reader *a)
 {
     if (a->in_items && a->depth == IN_ITEM && a->item_is_aside)
         say_it_is_aside(a);
+    else if (a->in_items && a->depth == IN_ITEM)
+        add_cause(a);
     if (a->in_items && a->depth == IN_ITEM)
         a->on_item(a->arg, a->items++, &a->item);
     if (a->depth == IN_ITEMS)

@@ -26,6 +26,7 @@
 #define BULK_PATH                                             \
     "/_bulk?filter_path=took,errors,error,status,"            \
     "items.*.status,items.*.error.type,items.*.error.reason," \
+    "items.*.error.caused_by.reason,"                         \
     "items.*.failure_store"
 
 /* A server waits a minute for a shard that has no node, and then answers for

@@ -420,9 +420,9 @@ class BulkServer:
         if f.status == 409:
             error |= {"index_uuid": "BpLTRWTjRs2ZdH7DVqzeBQ", "shard": "0",
                       "index": o.index}
-        if f.type == "document_parsing_exception":
+        if f.cause:
             error["caused_by"] = {"type": "illegal_argument_exception",
-                                  "reason": "'not an address' is not an IP string."}
+                                  "reason": f.cause}
         return {
             "create": {
                 "_index": o.index,

@@ -19,6 +19,7 @@ class Item:
     status: int
     type: str
     reason: str
+    cause: str = ""
 
 
 QUEUE_FULL = Item(
@@ -41,12 +42,23 @@ BAD_DOCUMENT = Item(
     "document_parsing_exception",
     "[1:72] failed to parse field [sourceIPs] of type [ip] in document with id "
     "'{id}'. Preview of field's value: 'not an address'",
+    "'not an address' is not an IP string.",
 )
 IMMENSE_TERM = Item(
     400,
     "illegal_argument_exception",
     'Document contains at least one immense term in field="requestObject" (whose '
     "UTF8 encoding is longer than the max length 32766), all of which were skipped.",
+)
+# Elasticsearch 8 and 9; the preview is not short.
+IMMENSE_TERM_BELOW = Item(
+    400,
+    "document_parsing_exception",
+    "[1:198] failed to parse field [requestObject] of type [flattened] in document with "
+    "id '{id}'. Preview of field's value: '" + "x" * 600 + "'",
+    "Flattened field [requestObject] contains one immense field whose keyed encoding is "
+    "longer than the allowed max length of 32766 bytes. Key length: 1, value length: "
+    "40000 for key starting with [k]",
 )
 # Elasticsearch 9.2 and later, in a new stream of logs-*-*: a success, it says.
 FAILURE_STORE = Item(201, "failure_store", "used")

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 import faults
 from auditlog import id_of, sequence
 from checks import assert_once, assert_refused
@@ -99,11 +101,12 @@ def test_a_body_that_would_end_a_server_is_never_sent(rig):
         assert levels == 100 and text.startswith('{"a":{"a":')
 
 
-def test_long_values_are_cut_once_a_server_has_refused_one(rig):
+@pytest.mark.parametrize("refused", [faults.IMMENSE_TERM, faults.IMMENSE_TERM_BELOW])
+def test_long_values_are_cut_once_a_server_has_refused_one(rig, refused):
     """The first is refused and cut; those after it are cut at once. Where none is
     refused, none is cut: test_bad_input has lines of many MiB."""
     rig.bulk.item_fault = (
-        lambda o: faults.IMMENSE_TERM if len(max(o.doc.split(b'"'), key=len)) > 32766
+        lambda o: refused if len(max(o.doc.split(b'"'), key=len)) > 32766
         else None)
     rig.log.append(3)
     first = write(rig, b"create", b"requestObject", b'{"a":"' + b"x" * 40000 + b'"}')

@@ -92,7 +92,8 @@ TEST(opensearch_is_understood)
         "0 201 : \n"
         "1 409 version_conflict_engine_exception: [id1]: version conflict, "
         "document already exists (current version [1])\n"
-        "2 400 mapper_parsing_exception: failed to parse\n"
+        "2 400 mapper_parsing_exception: failed to parse; caused by: Duplicate "
+        "field 'a'\n at [Source: \"x\"]\n"
         "3 429 cluster_block_exception: index [x] blocked\n");
     whole_is(0, "", "");
     stop();
@@ -104,6 +105,36 @@ TEST(elasticsearch_is_understood)
     items_are("0 400 document_parsing_exception: [1:2] failed\n"
               "1 201 : \n");
     whole_is(0, "", "");
+    stop();
+}
+
+static bool was_told(const char *text)
+{
+    return memmem(told.at, told.len, text, strlen(text)) != NULL;
+}
+
+/* Elasticsearch 9: the reason quotes the value, of whatever length. */
+TEST(the_cause_of_an_error_is_told_behind_a_long_reason)
+{
+    struct buf text = { 0 };
+
+    buf_printf(&text, "{\"items\":[{\"create\":{\"error\":{\"caused_by\":{"
+                      "\"reason\":\"one immense term\",\"caused_by\":{"
+                      "\"reason\":\"not this\"}},\"type\":\"t\","
+                      "\"reason\":\"Preview: ");
+    for (int i = 0; i < 40000; i++)
+        buf_add(&text, "x", 1);
+    buf_printf(&text, "\"},\"status\":400}},{\"create\":{\"status\":400,"
+                      "\"error\":{\"reason\":\"a: b\",\"caused_by\":{"
+                      "\"reason\":\"b\"}}}},{\"create\":{\"status\":201,"
+                      "\"caused_by\":{\"reason\":\"of no error\"}}}]}");
+    start();
+    answer_feed(a, text.at, text.len);
+    OK(answer_end(a));
+    OK(was_told("0 400 t: Preview: xxx"));
+    OK(was_told("xx; caused by: one immense term\n"));
+    OK(was_told("1 400 : a: b\n2 201 : \n"));
+    buf_free(&text);
     stop();
 }
 
