@@ -164,6 +164,11 @@ static const struct {
       "pipeline with id",
       { WAIT, "no pipeline",
         "make the ingest pipeline, or correct `pipeline`" } },
+    { ONE(400),
+      "routing_missing_exception",
+      NULL,
+      { WAIT, "no routing",
+        "the index wants a routing value: set `routing`" } },
 
     /* What the server says of the request, not of what is in it. */
     { ONE(400),

@@ -77,6 +77,9 @@ WAITING = {
     "unknown_pipeline": (Item(
         400, "illegal_argument_exception", "pipeline with id [x] does not exist"),
         "correct `pipeline`"),
+    "no_routing": (Item(
+        400, "routing_missing_exception", "routing is required for [{index}]/[{id}]"),
+        "set `routing`"),
     "no_auto_create": (faults.NO_INDEX, "action.auto_create_index"),
     "no_data_stream": (faults.NO_STREAM, "write to it as"),
     "no_data_stream_template": (faults.NO_STREAM_TEMPLATE, "index template first"),

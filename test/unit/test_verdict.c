@@ -45,6 +45,8 @@ TEST(items_get_the_verdict_that_their_answer_means)
           "Limit of total fields [3] has been exceeded", VERDICT_REFUSED },
         { 400, "index_closed_exception", "closed", VERDICT_REFUSED },
         { 400, "invalid_index_name_exception", "Invalid", VERDICT_REFUSED },
+        { 400, "routing_missing_exception", "routing is required for [x]/[y]",
+          VERDICT_RETRY },
         { 404, "index_not_found_exception", "no such index [x]",
           VERDICT_RETRY },
         { 429, "cluster_block_exception",
