@@ -4,27 +4,29 @@
 The figures are printed; only what must hold on any machine is required.
 """
 
-import gzip
 import json
 import os
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Callable, Iterator
 
-import auditlog
 from agent import PROGRAM, Agent, settled, verify
 from cluster import mapping
 from scenarios import output
+from recorder import Recorder
 from server import SearchServer
 from waiting import Skipped, require, wait_until
 
 MIB = 1 << 20
 OUTAGE_MIB = 1024
-RATE_MIB = 96
-BATCH = 2 * MIB
+RATE_MIB = 768
 IN_FLIGHT = 4
-ROUNDS = 3
+ROUNDS = 5
 # What an outage may add to the memory: DESIGN 5 wants it flat.
 GROWTH_KIB = 2048
 
@@ -50,6 +52,42 @@ def memory_kib(pid: int) -> int:
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Run:
+    """One client's way through all requests, from its start to its last answer."""
+
+    seconds: float
+    cpu: float
+    server_cpu: float = 0
+
+
+def told(who: str, runs: list[Run], lines: int) -> str:
+    seconds = median(r.seconds for r in runs)
+    cpu = median(r.cpu for r in runs)
+    server = median(r.server_cpu for r in runs)
+    return (
+        f"{who}={lines / seconds:.0f}/s ({seconds:.1f} s, cpu {cpu:.1f} s, "
+        f"server's {server:.1f} s)"
+    )
+
+
+@contextmanager
+def apart(server: int) -> Iterator[None]:
+    """The last core is the clients', the others are the server's: so the one that
+    works more beside its sending does not slow the server down by that."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        yield
+        return
+    for thread in Path(f"/proc/{server}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores[:-1])
+    os.sched_setaffinity(0, cores[-1:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 class Capacity:
@@ -130,85 +168,100 @@ class Capacity:
 
     # ---- beside curl ----
 
-    def bodies(self, log: Path, into: Path) -> int:
-        """The requests that tallyman would make of the log, as files."""
-        into.mkdir()
-        lines: list[bytes] = []
-        size = count = 0
+    def record(self, log: Path, lines: int) -> Recorder:
+        """tallyman's own requests for this log, as files."""
+        recorder = Recorder(self.home / "rate/bodies")
+        try:
+            agent = self.rate_agent("record", log, hosts=[recorder.url]).start()
+            agent.wait_settled(lines, 300)
+            agent.stop()
+        finally:
+            recorder.close()
+        return recorder
 
-        def flush() -> None:
-            nonlocal lines, size, count
-            body = gzip.compress(b"".join(lines), 1, mtime=0)
-            (into / f"{count:05d}").write_bytes(body)
-            lines, size, count = [], 0, count + 1
+    def rate_agent(self, name: str, log: Path, **more: object) -> Agent:
+        search = {**output(self.server, "rate"), **more}
+        agent = Agent(self.home / "rate" / name, log, {"search": search})
+        self.agents.append(agent)
+        return agent
 
-        for line in log.read_bytes().splitlines():
-            key = auditlog.key_of_line(line)
-            at = line.index(b'"stageTimestamp":"') + 18
-            lines.append(b'{"create":{"_id":"000000000000%s"}}\n' % key.encode())
-            lines.append(b'{"@timestamp":"%s",%s\n' % (line[at : at + 27], line[1:]))
-            size += len(lines[-1]) + 100  # the action of a real one
-            if size >= BATCH:
-                flush()
-        flush()
-        return count
-
-    def by_curl(self, bodies: Path, n: int, index: str) -> float:
-        """Seconds that curl takes for all of them, as many at once as tallyman."""
-        config = bodies.parent / "curl.conf"
+    def by_curl(self, recorder: Recorder) -> Run:
+        """As many requests at once as tallyman, and each must have been taken whole:
+        curl itself does not look."""
+        home = self.home / "rate"
+        config = home / "curl.conf"
         config.write_text(
             "next\n".join(
-                f'url = "{self.server.url}/{index}/_bulk?filter_path=errors"\n'
-                f'data-binary = "@{bodies}/{i:05d}"\n'
+                f'url = "{self.server.url}{recorder.path}"\n'
+                f'data-binary = "@{body}"\n'
                 'header = "Content-Type: application/x-ndjson"\n'
                 'header = "Content-Encoding: gzip"\n'
-                f'output = "{bodies.parent}/answer-{i % IN_FLIGHT}"\n'
+                f'output = "{home}/answer-{body.name}"\n'
                 "silent\n"
-                for i in range(n)
+                for body in recorder.bodies()
             )
         )
+        command = ["curl", "-Z", "--no-progress-meter", "--parallel-max"]
+        cpu = os.times()
         started = time.monotonic()
-        subprocess.run(
-            ["curl", "-Z", "--no-progress-meter", "--parallel-max", str(IN_FLIGHT), "-K", config], check=True
-        )
-        return time.monotonic() - started
-
-    def by_tallyman(self, log: Path, name: str, lines: int) -> tuple[float, float]:
-        """Seconds, and CPU seconds of tallyman."""
-        agent = self.agent(name, log)
-        started = time.monotonic()
-        agent.start()
-        agent.wait_settled(lines, 600)
+        subprocess.run([*command, str(IN_FLIGHT), "-K", config], check=True)
         seconds = time.monotonic() - started
-        cpu = cpu_seconds(agent.process.pid)
+        now = os.times()
+        for body in recorder.bodies():
+            answer = (home / f"answer-{body.name}").read_bytes()
+            require(json.loads(answer).get("errors") is False, f"curl: {answer[:300]}")
+        return Run(
+            seconds,
+            now.children_user
+            + now.children_system
+            - cpu.children_user
+            - cpu.children_system,
+        )
+
+    def by_tallyman(self, log: Path, lines: int) -> Run:
+        agent = self.rate_agent(f"agent{len(self.agents)}", log)
+        started = time.monotonic()
+        agent.start().wait_settled(lines, 600)
+        run = Run(time.monotonic() - started, cpu_seconds(agent.process.pid))
         agent.stop()
-        return seconds, cpu
+        return run
+
+    def into_no_index_yet(self, lines: int, client: Callable[[], Run]) -> Run:
+        """And all of them must be there in the end."""
+        pid = self.server.pid(1)
+        before = cpu_seconds(pid)
+        run = client()
+        run.server_cpu = cpu_seconds(pid) - before
+        count = self.server.count("rate-*")
+        require(count == lines, f"{count} of {lines} are stored")
+        for index in self.server.ask("GET", "/rate-*/_settings"):
+            self.server.ask("DELETE", f"/{index}")
+        return run
 
     def rate(self) -> str:
         """The server is the bottleneck: tallyman beside curl with the same bodies."""
         if not shutil.which("curl"):
             raise Skipped("curl is not installed")
         log = self.prepare("rate")
-        self.server.template("curl", "curl-*", mapping(1, 0))
+        self.server.template("rate", "rate-*", mapping(1, 0))
         lines = generate(log, RATE_MIB)
-        n = self.bodies(log, self.home / "rate/bodies")
-        pid = int((self.home.parent / "node1/pid").read_text())
-        rounds = []
-        for i in range(ROUNDS + 1):
-            at = cpu_seconds(pid)
-            curl = self.by_curl(self.home / "rate/bodies", n, f"curl-{i}")
-            between = cpu_seconds(pid)
-            self.server.template(f"rate{i}", f"rate{i}-*", mapping(1, 0))
-            mine, cpu = self.by_tallyman(log, f"rate{i}", lines)
-            rounds.append((curl / mine, lines / curl, lines / mine, cpu, between - at))
-            require(
-                self.server.count(f"curl-{i}") == self.server.count(f"rate{i}-*"),
-                "both stored the same number",
-            )
-        rounds = sorted(rounds[1:])  # the first one warms the server up
-        ratio, curl, mine, cpu, server_cpu = rounds[len(rounds) // 2]
+        recorder = self.record(log, lines)
+        curls: list[Run] = []
+        mines: list[Run] = []
+        clients = [
+            (curls, lambda: self.by_curl(recorder)),
+            (mines, lambda: self.by_tallyman(log, lines)),
+        ]
+        for _, client in clients:  # the server warms up
+            self.into_no_index_yet(lines, client)
+        with apart(self.server.pid(1)):
+            for _ in range(ROUNDS):
+                for runs, client in clients:
+                    runs.append(self.into_no_index_yet(lines, client))
+                clients.reverse()
+        ratios = sorted(c.seconds / m.seconds for c, m in zip(curls, mines))
         return (
-            f"events={lines} curl={curl:.0f}/s tallyman={mine:.0f}/s ratio={ratio:.2f} "
-            f"cpu: tallyman={cpu:.1f} s server={server_cpu:.1f} s "
-            f"ratios={' '.join(f'{r[0]:.2f}' for r in rounds)}"
+            f"events={lines} requests={recorder.count} {told('curl', curls, lines)} "
+            f"{told('tallyman', mines, lines)} ratio={median(ratios):.2f} "
+            f"of {' '.join(f'{r:.2f}' for r in ratios)}"
         )

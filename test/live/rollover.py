@@ -27,6 +27,7 @@ class Relay(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.server_at = server_url.rpartition("//")[2]
         self.lose = lose
+        self.instead: dict[str, str] = {}  # headers that it changes
         self.lock = threading.Lock()
         self.bulks = self.lost = self.under_way = 0
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
@@ -68,6 +69,7 @@ class Handler(BaseHTTPRequestHandler):
     def ask(self, body: bytes) -> tuple[int, str, bytes]:
         far = http.client.HTTPConnection(self.server.server_at, timeout=60)
         headers = {h: self.headers[h] for h in PASSED_ON if h in self.headers}
+        headers |= self.server.instead
         far.request(self.command, self.path, body, headers)
         answer = far.getresponse()
         found = answer.status, answer.headers.get("Content-Type", ""), answer.read()

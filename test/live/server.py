@@ -92,8 +92,11 @@ class SearchServer:
     def stop_node(self, node: int) -> None:
         self.end_node(node, signal.SIGTERM)
 
+    def pid(self, node: int) -> int:
+        return int((self.home / f"node{node}/pid").read_text())
+
     def end_node(self, node: int, how: int) -> None:
-        pid = int((self.home / f"node{node}/pid").read_text())
+        pid = self.pid(node)
         os.kill(pid, how)
         wait_until("the server's end", lambda: not is_alive(pid))
 
