@@ -120,7 +120,7 @@ class Scenarios:
 
 
 class ThreeNodes(Scenarios):
-    all = ("rolling", "killed", "blocks")
+    all = ("rolling", "killed", "quorum", "blocks")
     seconds = 120  # of load, in `rolling`
 
     def shape(self) -> dict:
@@ -160,6 +160,22 @@ class ThreeNodes(Scenarios):
             t.wait_some_more()
             self.server.start()
             t.wait_some_more()
+        return t.end()
+
+    def quorum(self) -> str:
+        """Two of three are killed at once: nobody may be elected, and what the last
+        one has to say of it differs; then they come back."""
+        t = self.trouble("quorum", hosts=self.server.urls[:1])
+        t.wait_delivered(RATE)
+        self.wait_green()
+        for node in (2, 3):
+            self.server.kill_node(node)
+        t.wait_said(
+            r"no elected master|a node has left|unavailable_shards_exception|\b503\b"
+        )
+        self.stands_still(t)
+        self.server.start()
+        t.wait_some_more()
         return t.end()
 
     def blocks(self) -> str:

@@ -34,7 +34,7 @@ def openssl(*args: object) -> None:
 class Secured:
     """In the order of `all`."""
 
-    all = ("password", "role", "certificate", "setup")
+    all = ("password", "role", "certificate", "strangers", "setup")
 
     def __init__(self, home: Path, version: str):
         self.home = home
@@ -161,6 +161,24 @@ class Secured:
                 "key_file": self.file("shipper.key"),
             },
         )
+        counters = ship(agent, len(self.events))
+        require(counters["duplicate"] == len(self.events), f"counters: {counters}")
+        return self.balance(agent, "secured")
+
+    def strangers(self) -> str:
+        """A server of an authority that we do not know, and one that speaks TLS where
+        we do not: both wait, and say what may be wrong; then it is set right."""
+        login = {"username": "tallyman", "password": PASSWORD}
+        for said, wrong in {
+            "in tls.ca_file": {"tls": {"ca_file": self.file("shipper.crt")}},
+            "an https:// address": {
+                "hosts": [self.server.url.replace("https", "http")]
+            },
+        }.items():
+            agent = self.agent("strangers", "secured", **login, **wrong).start()
+            self.is_locked_out(agent, f" warn lane audit/search: .*{said}")
+            agent.stop()
+        agent = self.agent("strangers", "secured", **login)
         counters = ship(agent, len(self.events))
         require(counters["duplicate"] == len(self.events), f"counters: {counters}")
         return self.balance(agent, "secured")
