@@ -68,6 +68,7 @@ struct lane {
     struct file *saving; /* where the one that is being written is */
     bool has_checkpoint; /* there is one on disk */
     bool is_headless;    /* it is of an empty file, known by its inode alone */
+    bool holds_all;      /* for what may come before that file yet */
     bool barrier;        /* no sending until a checkpoint is saved */
     bool may_repeat;     /* the output may store an event twice */
     struct horizon horizon;

@@ -75,6 +75,17 @@ static int print_checkpoint(void *arg, struct buf *text, struct err *e)
     return 0;
 }
 
+/* Where a place is known by its inode alone, a start goes to the first file that
+ * was not read: none is read then, as long as such a place is the last one. */
+static void hold_all(struct lane *l, bool on)
+{
+    if (on && !l->holds_all)
+        trail_hold(l->env.trail);
+    if (!on && l->holds_all)
+        trail_release(l->env.trail);
+    l->holds_all = on;
+}
+
 static void on_saved(void *arg, bool hurried)
 {
     struct lane *l = arg;
@@ -84,6 +95,7 @@ static void on_saved(void *arg, bool hurried)
     l->saved = l->saving;
     l->saving = NULL;
     l->has_checkpoint = true;
+    hold_all(l, l->is_headless);
     l->mark_is_saved = l->mark_is_saving;
     if (l->horizon.is_on) {
         horizon_saved(&l->horizon);
@@ -115,6 +127,7 @@ static void find_place(struct lane *l, const struct checkpoint *c)
 
     l->last_us = c->last_us;
     l->is_headless = c->id.head_len == 0;
+    hold_all(l, l->is_headless);
     if (c->id.head_len == 0 && c->offset == 0) {
         f = trail_find_unread(l->env.trail, &c->id);
         log_info(l->who, "nothing was read yet: starting at the start of %s",
