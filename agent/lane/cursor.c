@@ -22,6 +22,14 @@ void cursor_open(struct cursor *c, struct trail *t, const char *who)
     c->holds = true;
 }
 
+static void forget_before(struct cursor *c)
+{
+    struct file *f = c->before;
+
+    c->before = NULL;
+    file_unref(f);
+}
+
 /* Whoever leaves has not read what he did not come to: it is kept. */
 void cursor_close(struct cursor *c)
 {
@@ -29,6 +37,7 @@ void cursor_close(struct cursor *c)
         trail_hold(c->trail);
     cursor_give_up(c);
     reader_close(&c->reader);
+    forget_before(c);
     file_unref(c->file);
     sha256_free(c->long_hash);
     buf_free(&c->long_head);
@@ -59,6 +68,7 @@ void cursor_seek(struct cursor *c, struct file *f, uint64_t offset,
     c->offset = offset;
     empty_buffer(c);
     reader_seek(&c->reader, f, offset, guard);
+    forget_before(c);
     file_unref(old);
     if (f != NULL && c->holds) {
         c->holds = false;
@@ -99,6 +109,11 @@ uint64_t cursor_place(const struct cursor *c, struct file **f)
     if (c->gap_told) {
         *f = trail_after(c->file);
         return 0;
+    }
+    if (c->before != NULL && c->reader.at == 0 &&
+        file_identity(c->file)->head_len == 0) {
+        *f = c->before;
+        return c->before_end;
     }
     return c->offset - c->long_len - c->hole_len;
 }
@@ -304,11 +319,29 @@ static bool has_rest(const struct cursor *c)
     return c->begin < c->end || c->long_len > 0;
 }
 
+/* The last file that was read to its end, empty ones aside; NULL where what is
+ * lost would be told of again. */
+static struct file *file_before_next(const struct cursor *c, uint64_t *end)
+{
+    bool was_empty = c->offset == 0;
+    bool is_lost = file_loss(c->file) != LOSS_NONE && !file_is_void(c->file);
+
+    if (is_lost || trail_ends(c->trail))
+        return NULL;
+    *end = was_empty ? c->before_end : c->offset;
+    return was_empty ? c->before : c->file;
+}
+
 static enum cursor_what go_on(struct cursor *c, struct file *next)
 {
+    uint64_t end = 0;
+    struct file *before = file_ref(file_before_next(c, &end));
+
     log_debug(c->who, "%s is read to its end; next is %s", file_path(c->file),
               file_path(next));
     cursor_seek(c, next, 0, NULL);
+    c->before = before;
+    c->before_end = end;
     return CURSOR_MORE;
 }
 
@@ -403,6 +436,8 @@ static void turn_back(struct cursor *c)
 
     trail_look_closely(c->trail);
     missed = trail_missed(c->trail, c->file, c->known);
+    if (missed == NULL && file_is_void(c->file))
+        missed = trail_after(c->file);
     if (missed != NULL)
         cursor_seek(c, missed, 0, NULL);
 }
@@ -432,6 +467,7 @@ enum cursor_what cursor_next(struct cursor *c, struct line *line)
         return at_end(c, line);
     switch (read_piece(c)) {
     case READER_BYTES:
+        forget_before(c);
         if (is_first)
             turn_back(c);
         return CURSOR_MORE;

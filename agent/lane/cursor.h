@@ -47,6 +47,8 @@ struct cursor {
     const char *who;
     struct file *file;    /* NULL while there is none */
     uint64_t known;       /* number of the trail's last file as it came there */
+    struct file *before;  /* where it came from, while nothing was read since */
+    uint64_t before_end;  /* up to where that was read */
     struct reader reader; /* of the file; reads at offset + end - begin */
     struct place place;   /* in standard input */
     bool holds;           /* the whole trail, for it has no place yet */
@@ -87,7 +89,8 @@ void cursor_give_up(struct cursor *c);
 int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
 
 /* The place from which everything has still to be handed out; `*f` may be
- * NULL. */
+ * NULL. In a file that is empty, by which no place can be known, it is the end
+ * of the one before it. */
 uint64_t cursor_place(const struct cursor *c, struct file **f);
 
 /* Time has passed since the last call: more may have come. Until this is said, a

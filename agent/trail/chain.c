@@ -125,7 +125,8 @@ void file_update_head(struct file *f)
     struct head h;
     struct stat st;
 
-    if (f->fd < 0 || f->head_is_whole || fstat(f->fd, &st) != 0 ||
+    if (f->fd < 0 || f->head_is_whole || f->is_blank ||
+        fstat(f->fd, &st) != 0 ||
         head_read(f->fd, f->form == FORM_GZ, &h, NULL) != 0)
         return;
     if ((before > 0 && !identity_has_head(&f->id, &h)) ||
@@ -368,6 +369,17 @@ void chain_lose(struct chain *c, struct file *f, enum loss loss)
         file_close(f);
     f->loss = loss;
     chain_changed(c, loss != LOSS_DAMAGED);
+}
+
+void chain_void(struct chain *c, struct file *f)
+{
+    pins_remove(&c->pins, f);
+    for (int i = 0; i < NFORMS; i++)
+        name_clear(&f->names[i]);
+    f->id = (struct identity){ 0 };
+    f->is_named = f->is_blank = false;
+    f->is_void = true;
+    chain_lose(c, f, LOSS_DELETED);
 }
 
 bool chain_is_stale(const struct file *f)

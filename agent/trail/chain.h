@@ -65,6 +65,9 @@ struct file {
     bool is_named; /* it has a name in the directory */
     bool passed;   /* every reader is behind it: it need not be open */
     bool is_copy;  /* made by copytruncate: it cannot grow */
+    bool is_blank; /* it was empty when it came, and may yet turn out to be the
+                    * copy of another */
+    bool is_void;  /* it did, and is none of the chain: nothing is in it */
     bool complained;
     bool pinned;
     bool is_bare_pin; /* found by its pin; nothing else is known of it */
@@ -164,6 +167,8 @@ void chain_changed(struct chain *c, bool urgent);
 void chain_cut(struct chain *c, struct file *f, uint64_t at,
                struct span before);
 
+/* It is no file of the chain after all, and nobody has read anything of it. */
+void chain_void(struct chain *c, struct file *f);
 /* Nothing more of it can be read; of a damaged one, what comes before that. */
 void chain_lose(struct chain *c, struct file *f, enum loss loss);
 /* Whether a .gz that ends too soon will stay as it is. */

@@ -35,7 +35,8 @@ static void adopt(struct chain *c, struct file *f, struct entry *e)
 }
 
 /* A file of which nothing was known: behind all that were known. */
-static void enter(struct chain *c, struct file *live, struct entry *e)
+static void enter(struct chain *c, struct file *live, struct entry *e,
+                  bool is_blank)
 {
     struct file *f = chain_add(c, live);
 
@@ -43,6 +44,7 @@ static void enter(struct chain *c, struct file *live, struct entry *e)
     e->file = f;
     e->is_new = true;
     f->sibling = e->sibling;
+    f->is_blank = is_blank;
     name_set(f, form_of(e), e->path, &e->st);
     if (e->fd >= 0) {
         file_take_fd(f, form_of(e), entry_take_fd(e));
@@ -95,7 +97,7 @@ static void see_unknown(struct chain *c, const struct live *l,
     struct head h = { 0 };
 
     if (e->fd < 0 || head_read(e->fd, e->sibling.is_gz, &h, NULL) != 0) {
-        enter(c, *live, e);
+        enter(c, *live, e, false);
         return;
     }
     if (is_begun(e, &h))
@@ -124,7 +126,7 @@ static void see_unknown(struct chain *c, const struct live *l,
     } else if (l->fd >= 0 && live_was_cut(l, l->fd)) {
         c->is_unsettled = true; /* before we had it open: look again, then */
     } else {
-        enter(c, *live, e);
+        enter(c, *live, e, h.len == 0 && !e->sibling.is_gz);
     }
 }
 
@@ -137,6 +139,54 @@ static void see_known(struct chain *c, struct entry *e)
     e->file = f;
     f->sibling = e->sibling;
     name_set(f, form_of(e), e->path, &e->st);
+}
+
+/* One that was empty when it came and has text now. */
+static struct file *find_filled(const struct chain *c)
+{
+    struct file *f = c->oldest;
+    struct head h;
+
+    while (f != NULL && !(f->is_blank && f->fd >= 0 &&
+                          head_read(f->fd, false, &h, NULL) == 0 && h.len > 0))
+        f = f->next;
+    return f;
+}
+
+static struct entry *find_entry(const struct listing *list,
+                                const struct file *f)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->at[i].file == f && form_of(&list->at[i]) == FORM_PLAIN)
+            return &list->at[i];
+    }
+    return NULL;
+}
+
+/* It may be the copy of another, which was being made when it came, whether it
+ * still has a name or not. If it is none, its text comes where it was. */
+static void see_filled(struct chain *c, struct listing *list,
+                       struct file **live, struct file *f)
+{
+    struct entry *e = find_entry(list, f);
+    struct entry nameless = { .path = f->path, .sibling = f->sibling };
+
+    nameless.sibling.is_gz = false;
+    if (e == NULL)
+        e = &nameless;
+    e->fd = f->fd;
+    e->file = NULL;
+    f->fd = -1;
+    (void)fstat(e->fd, &e->st);
+    chain_void(c, f);
+    see_unknown(c, &list->live, live, e);
+    if (e->is_new && f->next != e->file)
+        chain_move(c, e->file, f->next);
+    e->is_new = false;
+    if (e == &nameless && e->file != NULL)
+        name_clear(&e->file->names[FORM_PLAIN]);
+    if (e == &nameless && e->fd >= 0)
+        close(e->fd);
 }
 
 /* ---- the live file ---- */
@@ -156,7 +206,7 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
     }
     name_set(f, FORM_PLAIN, c->path, &l->st);
     f->sibling.kind = SIBLING_NONE;
-    f->passed = false;
+    f->passed = f->is_blank = false;
     if (f->fd < 0 && l->fd >= 0) {
         file_take_fd(f, FORM_PLAIN, l->fd);
         l->fd = -1;
@@ -240,17 +290,19 @@ static void bound_held(struct chain *c)
 static void end_scan(struct chain *c)
 {
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        clear_unseen(c, f);
+        if (!c->is_blind)
+            clear_unseen(c, f);
         if (f->fd < 0 && !f->passed && f->loss == LOSS_NONE)
             file_open(f);
         file_update_head(f);
         note_lost(c, f);
         if (f->cut != NULL && f->cut->is_listed)
             file_end_cut(f);
-        c->is_unsettled |= f->fd < 0 && !f->passed && f->loss == LOSS_NONE;
+        c->is_unsettled |=
+            !f->passed && (f->is_blank || (f->fd < 0 && f->loss == LOSS_NONE));
         if (f->fd >= 0)
             f->might_grow = !chain_is_final(f);
-        if (f != c->live && !f->passed)
+        if (f != c->live && !f->passed && !f->is_blank)
             pins_add(&c->pins, f);
     }
     bound_held(c);
@@ -362,13 +414,15 @@ static struct file *place_of(const struct chain *c, const struct file *f,
 static void take_listing(struct chain *c, struct listing *list)
 {
     struct live *l = &list->live;
-    struct file *live;
+    struct file *live, *filled;
 
     for (size_t i = 0; i < list->n; i++) {
         c->is_lumberjack |= list->at[i].sibling.kind == SIBLING_TIMED;
         see_known(c, &list->at[i]);
     }
     live = known_live(c, l);
+    while ((filled = find_filled(c)) != NULL)
+        see_filled(c, list, &live, filled);
     for (int form = 0; form < NFORMS; form++) {
         for (size_t i = 0; i < list->n; i++) {
             if (list->at[i].file != NULL || (int)form_of(&list->at[i]) != form)

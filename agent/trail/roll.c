@@ -109,6 +109,7 @@ static bool parse_file(struct chain *c, const char *text)
     f->entered_us = clock_parse(entered);
     f->path = xstrdup(text);
     f->remembered = true;
+    f->is_named = true; /* until a listing shows that it is not */
     return parse_size(f, size) && parse_state(f, state);
 }
 

@@ -511,8 +511,15 @@ bool file_is_end(const struct file *f)
     return f->is_end;
 }
 
+bool file_is_void(const struct file *f)
+{
+    return f->is_void;
+}
+
 bool trail_is_nothing_lost(struct file *f, uint64_t offset)
 {
+    if (f->is_void)
+        return true;
     return f->loss == LOSS_DELETED && !f->might_grow && f->has_text_size &&
            offset == f->text_size && f->next != NULL && f->next->remembered;
 }
@@ -573,13 +580,15 @@ void trail_lag(struct trail *t, struct file *f, uint64_t offset,
     for (struct file *g = f; g != NULL; g = g->next) {
         uint64_t from = g == f ? offset : 0;
 
-        if (file_text_size(g, &size) && size > from)
+        bool is_known = file_text_size(g, &size);
+
+        if (is_known && size > from)
             lag->bytes += size - from;
         if (g == t->chain.live)
             view.live_size = g->text_size;
         else if (g != f)
             view.newer++;
-        lag->files += g != f;
+        lag->files += g != f && !(is_known && size == 0);
     }
     if (lag->bytes > 0)
         lag->seconds_left = retention_left(&t->conf->retention, &view);

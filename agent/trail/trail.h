@@ -128,6 +128,8 @@ enum loss file_loss(const struct file *f);
 bool file_is_open(const struct file *f);
 /* The end of a trail that has one: all of it was read, no more will come. */
 bool file_is_end(const struct file *f);
+/* Whether it has turned out to be the copy of another, and is read there. */
+bool file_is_void(const struct file *f);
 /* Of a lost file: whether it was read to its end when it was still there, and
  * nothing can have come between it and the next one. */
 bool trail_is_nothing_lost(struct file *f, uint64_t offset);
@@ -142,7 +144,7 @@ const struct trail_conf *trail_settings(const struct trail *t);
 /* How a reader at that place stands. */
 struct trail_lag {
     uint64_t bytes;       /* not read yet, as far as sizes are known */
-    uint64_t files;       /* after this one */
+    uint64_t files;       /* after this one, but empty ones */
     int64_t seconds_left; /* until what is not read is deleted; -1: unknown */
 };
 void trail_lag(struct trail *t, struct file *f, uint64_t offset,

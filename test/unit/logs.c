@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
-#include "agent/trail/chain.h"
+#include "agent/trail/roll.h"
 #include "agent/trail/watch.h"
 
 struct trail_conf logs_conf;
@@ -209,17 +209,42 @@ void logs_run_until_remembered(void)
         OK(uv_run(&loop, UV_RUN_ONCE) != 0);
 }
 
+void logs_print_roll(struct buf *text)
+{
+    struct file *f = trail_oldest(logs_trail);
+
+    roll_print(f->chain, text);
+    for (; f != NULL; f = f->next)
+        f->remembered |= f->is_rolled;
+}
+
 /* ---- the reader ---- */
+
+void logs_open(void)
+{
+    EQ(0, uv_loop_init(&loop));
+    watcher = watcher_open(&loop);
+    state = logs_state != NULL ? open(logs_state, O_RDONLY | O_DIRECTORY) : -1;
+    logs_trail = trail_open(watcher, &loop, state, "audit", &logs_conf);
+}
+
+void logs_close(void)
+{
+    trail_close(logs_trail);
+    watcher_close(watcher);
+    EQ(0, uv_run(&loop, UV_RUN_DEFAULT));
+    EQ(0, uv_loop_close(&loop));
+    if (state >= 0)
+        close(state);
+    logs_trail = NULL;
+}
 
 void logs_start(void)
 {
     struct cursor *c = &logs_cursor;
     struct file *f;
 
-    EQ(0, uv_loop_init(&loop));
-    watcher = watcher_open(&loop);
-    state = logs_state != NULL ? open(logs_state, O_RDONLY | O_DIRECTORY) : -1;
-    logs_trail = trail_open(watcher, &loop, state, "audit", &logs_conf);
+    logs_open();
     cursor_open(c, logs_trail, "lane test");
     if (!logs_has_place) {
         cursor_seek(c, trail_oldest(logs_trail), 0, NULL);
@@ -242,13 +267,7 @@ void logs_stop(void)
         logs_has_place = true; /* else the place before it is the better one */
     }
     cursor_close(&logs_cursor);
-    trail_close(logs_trail);
-    watcher_close(watcher);
-    EQ(0, uv_run(&loop, UV_RUN_DEFAULT));
-    EQ(0, uv_loop_close(&loop));
-    if (state >= 0)
-        close(state);
-    logs_trail = NULL;
+    logs_close();
 }
 
 void logs_restart(void)

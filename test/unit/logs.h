@@ -48,6 +48,9 @@ uint64_t logs_inode(const char *name);
 /* Nobody can tell by it any more that something changed just now. */
 void logs_age_dir(void);
 
+/* The trail alone, for a test that has readers of its own. */
+void logs_open(void);
+void logs_close(void);
 /* The reader starts where it stopped, or at the beginning. */
 void logs_start(void);
 void logs_stop(void);
@@ -59,6 +62,8 @@ unsigned logs_pins(void);
 void logs_delete_pins(void);
 /* Runs the loop until the newest file is in the roll on disk. */
 void logs_run_until_remembered(void);
+/* What the roll would be now; from now on it is taken to be on disk. */
+void logs_print_roll(struct buf *text);
 /* What was heard of so far is known, and the disk looked at. */
 void logs_look(void);
 

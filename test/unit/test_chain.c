@@ -5,10 +5,22 @@
  */
 #include "test/unit/logs.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+static int list_error; /* 0: a directory can be listed */
+
+DIR *opendir(const char *path)
+{
+    errno = list_error;
+    return list_error != 0
+               ? NULL
+               : fdopendir(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
 
 /* ---- one text, several forms ---- */
 
@@ -476,6 +488,51 @@ TEST(a_file_that_was_read_to_its_end_may_be_deleted)
     logs_delete(T1);
     logs_start();
     EQ_STR("3|", logs_rest());
+    logs_stop();
+}
+
+/* What was read is known by the roll alone as long as nothing can be listed. */
+static void start_unable_to_list(int why)
+{
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add(T2, "2\n");
+    logs_add("audit.log", "3\n");
+    logs_start();
+    EQ_STR("1|2|", logs_read(2));
+    logs_stop();
+    list_error = why;
+    logs_start();
+    list_error = 0;
+    logs_look();
+    EQ_STR("(" T1 ") " T2 " audit.log", logs_chain());
+    EQ_STR("3|", logs_rest());
+    logs_stop();
+}
+
+TEST(what_was_read_is_not_read_again_after_a_start_that_could_not_list_it)
+{
+    start_unable_to_list(EMFILE);
+}
+
+TEST(what_was_read_is_not_read_again_after_a_start_that_was_not_allowed_to)
+{
+    start_unable_to_list(EACCES);
+}
+
+TEST(who_stops_at_an_empty_log_has_read_the_file_before)
+{
+    logs_prepare();
+    logs_add(T1, "1\nhalf");
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_restart();
+    EQ_STR("torn:half|", logs_rest());
+    logs_restart();
+    EQ_STR("", logs_rest());
+    logs_add("audit.log", "2\n");
+    EQ_STR("2|", logs_rest());
     logs_stop();
 }
 

@@ -96,6 +96,68 @@ TEST(a_copy_that_was_made_while_nobody_looked_is_not_read_twice)
     logs_stop();
 }
 
+TEST(a_copy_that_was_just_begun_when_we_started_is_not_read_twice)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_add("audit.log.1", "");
+    logs_start();
+    EQ_STR("", logs_rest()); /* it may be another's that still grows */
+    EQ(0, logs_pins());
+    logs_add("audit.log.1", "1\n");
+    EQ_STR("1|2|", logs_rest());
+    logs_add("audit.log.1", "2\n");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    EQ_STR("3|", logs_rest());
+    EQ_STR("(audit.log.1) audit.log", logs_chain());
+    logs_stop();
+}
+
+TEST(a_copy_that_was_just_begun_when_we_started_is_one_when_the_log_is_cut)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_start();
+    EQ_STR("1|", logs_read(1));
+    logs_stop();
+    logs_add("audit.log.1", "");
+    logs_start();
+    logs_add("audit.log.1", "1\n2\n");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
+TEST(a_copy_that_was_just_begun_is_known_by_its_text_once_it_is_compressed)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n2\n");
+    logs_add("audit.log.1", "");
+    logs_start();
+    logs_add("audit.log.1", "1\n2\n");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    logs_zip("audit.log.1", "audit.log.1.gz");
+    logs_delete("audit.log.1");
+    EQ_STR("1|2|3|", logs_rest());
+    logs_stop();
+}
+
+TEST(a_file_that_was_empty_when_we_started_and_is_no_copy_keeps_its_place)
+{
+    logs_prepare();
+    logs_add("audit.log.1", "");
+    logs_add("audit.log", "2\n");
+    logs_start();
+    EQ_STR("", logs_rest());
+    logs_add("audit.log.1", "1\n");
+    logs_age("audit.log.1");
+    EQ_STR("1|2|", logs_rest());
+    logs_stop();
+}
+
 TEST(what_was_not_read_before_the_cut_is_read_in_the_copy)
 {
     logs_prepare();

@@ -17,9 +17,10 @@
 #include "agent/base/log.h"
 #include "test/unit/logs.h"
 
-#define SEEDS    50
-#define LINES    60
-#define SIBLINGS 40
+#define SEEDS          50
+#define LINES          60
+#define SIBLINGS       40
+#define LINE_MAX_BYTES 90000
 
 /* ---- chance ---- */
 
@@ -46,6 +47,7 @@ enum phase {
 static struct {
     enum phase phase;
     bool zips;
+    bool is_wide; /* a file is more than one read */
     unsigned lines;
     unsigned siblings;
     unsigned next; /* sibling to be renamed */
@@ -73,9 +75,12 @@ static void want(const char *what, struct span text)
 
 static struct span make_line(void)
 {
-    static char text[2048];
+    static char text[LINE_MAX_BYTES];
     int n = snprintf(text, sizeof(text), "%u-", ++w.lines);
     unsigned more = draw(12) == 0 ? draw(1900) : draw(30);
+
+    if (w.is_wide && draw(4) == 0)
+        more = draw(sizeof(text) - 16);
 
     for (unsigned i = 0; i < more; i++)
         text[n + (int)i] = (char)('a' + draw(26));
@@ -222,17 +227,22 @@ static void step(void)
 
 static unsigned one_in; /* 0: the writer stands still */
 
-static void moment(void)
+static void act(unsigned n)
 {
     static bool is_acting;
-    unsigned n;
 
-    if (one_in == 0 || is_acting || draw(one_in) > 0)
+    if (is_acting)
         return;
     is_acting = true;
-    for (n = 1 + draw(5); n > 0 && w.lines < LINES; n--)
+    for (; n > 0 && w.lines < LINES; n--)
         step();
     is_acting = false;
+}
+
+static void moment(void)
+{
+    if (one_in > 0 && draw(one_in) == 0)
+        act(1 + draw(5));
 }
 
 ssize_t pread(int fd, void *bytes, size_t n, off_t offset)
@@ -270,6 +280,13 @@ int fstatat(int dir, const char *path, struct stat *st, int flags)
     return (int)syscall(SYS_newfstatat, dir, path, st, flags);
 }
 
+/* No power fails here. */
+int fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
 /* ---- the readers ---- */
 
 static void prepare(uint64_t seed)
@@ -282,6 +299,7 @@ static void prepare(uint64_t seed)
     w = (typeof(w)){ .zip = zip, .half = half, .want = text };
     w.want.len = 0;
     w.zips = draw(2) == 0;
+    w.is_wide = draw(4) == 0;
     logs_add("audit.log", "");
     logs_conf.quiet = 0; /* what is no copy cannot grow either */
     one_in = 30 + draw(200);
@@ -334,12 +352,17 @@ static void check(uint64_t seed, const char *who, const struct buf *got)
 
 static void read_some(struct cursor *c, struct buf *to, unsigned n)
 {
-    while (n-- > 0 && logs_next(c, to))
-        ;
+    size_t before;
+
+    while (n-- > 0 && (before = to->len, logs_next(c, to))) {
+        if (aloud)
+            log_debug(c->who, "has %.*s", (int)(to->len - before),
+                      to->at + before);
+    }
 }
 
 /* The seeds of this run: from there, so many. */
-static uint64_t seeds(uint64_t *first)
+static uint64_t seeds(uint64_t *first, uint64_t usual)
 {
     const char *only = getenv("MOMENTS_SEED"), *more = getenv("MOMENTS_SEEDS");
 
@@ -349,14 +372,14 @@ static uint64_t seeds(uint64_t *first)
     log_set_level(aloud ? LOG_DEBUG : LOG_ERROR);
     if (more != NULL)
         return strtoull(more, NULL, 10);
-    return aloud ? 1 : SEEDS;
+    return aloud ? 1 : usual;
 }
 
 TEST(two_readers_at_their_own_pace_have_each_line_once)
 {
     static struct buf got, other;
     struct cursor second;
-    uint64_t first, n = seeds(&first);
+    uint64_t first, n = seeds(&first, SEEDS);
 
     for (uint64_t seed = first; seed < first + n; seed++) {
         prepare(seed);
@@ -376,5 +399,160 @@ TEST(two_readers_at_their_own_pace_have_each_line_once)
         check(seed, "the second", &other);
         cursor_close(&second);
         logs_stop();
+    }
+}
+
+/* ---- readers that are killed ---- */
+
+/* What a lane is to a trail: what comes before its place is settled. */
+struct lane {
+    struct cursor c;
+    struct checkpoint place;
+    bool has_place;
+    struct file *saved; /* the place's */
+    bool holds;         /* all, for that one is empty */
+    struct buf got;
+    size_t got_before; /* of it, at the place */
+};
+
+static struct buf roll; /* as it was when a place was noted last */
+
+static void put_roll_back(void)
+{
+    static const char path[] = "../state/audit.roll";
+
+    if (access(logs_path(path), F_OK) == 0)
+        logs_delete(path);
+    logs_add_span(path, span(roll.at, roll.len));
+}
+
+static void hold_all(struct lane *l)
+{
+    bool on = l->has_place && l->place.id.head_len == 0;
+
+    if (on && !l->holds)
+        trail_hold(logs_trail);
+    if (!on && l->holds)
+        trail_release(logs_trail);
+    l->holds = on;
+}
+
+static void note_place(struct lane *l)
+{
+    struct checkpoint place = { 0 };
+    struct file *f, *old = l->saved;
+    uint64_t offset = cursor_place(&l->c, &f);
+
+    if (f == NULL)
+        return;
+    checkpoint_take(&place, f, offset);
+    if (place.id.head_len == 0 && l->has_place) {
+        checkpoint_free(&place);
+        return;
+    }
+    checkpoint_free(&l->place);
+    l->place = place;
+    l->has_place = true;
+    l->got_before = l->got.len;
+    l->saved = file_ref(f);
+    file_unref(old);
+    hold_all(l);
+    logs_print_roll(&roll);
+    if (aloud)
+        log_debug(l->c.who, "notes offset %" PRIu64 " of %s", offset,
+                  file_path(f));
+}
+
+static void find_place(struct lane *l)
+{
+    const struct checkpoint *p = &l->place;
+    struct file *f;
+
+    hold_all(l);
+    if (!l->has_place) {
+        cursor_seek(&l->c, trail_oldest(logs_trail), 0, NULL);
+        return;
+    }
+    if (p->id.head_len == 0 && p->offset == 0) {
+        cursor_seek(&l->c, trail_find_unread(logs_trail, &p->id), 0, NULL);
+    } else {
+        f = trail_find(logs_trail, &p->id);
+        if (f == NULL)
+            f = trail_add_lost(logs_trail, &p->id,
+                               span(p->path.at, p->path.len));
+        cursor_seek(&l->c, f, p->offset, &p->guard);
+    }
+    l->saved = file_ref(l->c.file);
+}
+
+static void start_lanes(struct lane *lanes, size_t n)
+{
+    logs_open();
+    for (size_t i = 0; i < n; i++)
+        cursor_open(&lanes[i].c, logs_trail, i == 0 ? "lane one" : "lane two");
+    for (size_t i = 0; i < n; i++)
+        find_place(&lanes[i]);
+}
+
+/* Cleanly, or as if it were by SIGKILL: what was read since the last place is
+ * read again. */
+static void stop_lanes(struct lane *lanes, size_t n, bool cleanly)
+{
+    unsigned before = one_in;
+    bool is_old;
+
+    one_in = cleanly ? one_in : 0;
+    if (aloud)
+        log_debug("readers", "%s", cleanly ? "stop" : "are killed");
+    for (size_t i = 0; i < n && cleanly; i++)
+        note_place(&lanes[i]);
+    is_old = !cleanly && roll.len > 0 && draw(2) == 0;
+    for (size_t i = 0; i < n; i++) {
+        cursor_close(&lanes[i].c);
+        file_unref(lanes[i].saved);
+        lanes[i].saved = NULL;
+        lanes[i].holds = false;
+        lanes[i].got.len = lanes[i].got_before;
+    }
+    logs_close();
+    if (is_old)
+        put_roll_back();
+    one_in = before;
+}
+
+static void restart_lanes(struct lane *lanes, size_t n)
+{
+    stop_lanes(lanes, n, draw(2) == 0);
+    act(draw(2) * draw(30));
+    start_lanes(lanes, n);
+}
+
+TEST(two_readers_that_are_killed_and_started_again_have_each_line_once)
+{
+    static struct lane lanes[2];
+    uint64_t first, n = seeds(&first, SEEDS / 2); /* a stop takes its time */
+
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        prepare(seed);
+        roll.len = 0;
+        start_lanes(lanes, 2);
+        while (w.lines < LINES) {
+            moment();
+            read_some(&lanes[0].c, &lanes[0].got, draw(6));
+            read_some(&lanes[1].c, &lanes[1].got, draw(3) * draw(6));
+            if (draw(5) == 0)
+                note_place(&lanes[draw(2)]);
+            if (draw(20) == 0)
+                restart_lanes(lanes, 2);
+        }
+        calm_down();
+        for (size_t i = 0; i < 2; i++) {
+            read_some(&lanes[i].c, &lanes[i].got, UINT_MAX);
+            check(seed, i == 0 ? "the first" : "the second", &lanes[i].got);
+            lanes[i].has_place = false;
+            lanes[i].got.len = lanes[i].got_before = 0;
+        }
+        stop_lanes(lanes, 2, false);
+        lanes[0].has_place = lanes[1].has_place = false;
     }
 }

@@ -88,7 +88,7 @@ TEST(what_is_printed_is_read_back)
     f = c.oldest;
     EQ_STR("/var/log/a b-1.log.gz", f->path);
     OK(f->passed && !f->might_grow && !f->has_text_size && f->remembered);
-    OK(f->fd < 0 && !f->is_named && f->loss == LOSS_NONE);
+    OK(f->fd < 0 && f->is_named && f->loss == LOSS_NONE);
     EQ(5, f->id.head_len);
     OK(f->entered_us == clock_parse(SPAN(WHEN)));
     f = f->next;
