@@ -565,30 +565,40 @@ struct intake *trail_intake(const struct trail *t)
 
 /* ---- how readers stand ---- */
 
+/* Whoever is at the end of a file that is final is at the start of the next. */
+static bool is_behind(struct file *f, uint64_t offset)
+{
+    uint64_t size;
+
+    return file_text_size(f, &size) && offset >= size && chain_is_final(f);
+}
+
 void trail_lag(struct trail *t, struct file *f, uint64_t offset,
                struct trail_lag *lag)
 {
-    struct retention_view view = { .is_live = f == t->chain.live,
-                                   .now_ms = clock_wall_us() / 1000,
+    struct retention_view view = { .now_ms = clock_wall_us() / 1000,
                                    .per_s = t->pace.per_s };
     uint64_t size;
 
     *lag = (struct trail_lag){ .seconds_left = -1 };
     if (f == NULL)
         return;
+    if (is_behind(f, offset)) {
+        f = f->next;
+        offset = 0;
+    }
+    view.is_live = f == t->chain.live;
     view.rotated_ms = file_rotated_ms(f);
     for (struct file *g = f; g != NULL; g = g->next) {
         uint64_t from = g == f ? offset : 0;
 
-        bool is_known = file_text_size(g, &size);
-
-        if (is_known && size > from)
+        if (file_text_size(g, &size) && size > from)
             lag->bytes += size - from;
         if (g == t->chain.live)
             view.live_size = g->text_size;
         else if (g != f)
             view.newer++;
-        lag->files += g != f && !(is_known && size == 0);
+        lag->files += g != f;
     }
     if (lag->bytes > 0)
         lag->seconds_left = retention_left(&t->conf->retention, &view);

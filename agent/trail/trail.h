@@ -144,7 +144,7 @@ const struct trail_conf *trail_settings(const struct trail *t);
 /* How a reader at that place stands. */
 struct trail_lag {
     uint64_t bytes;       /* not read yet, as far as sizes are known */
-    uint64_t files;       /* after this one, but empty ones */
+    uint64_t files;       /* after this one */
     int64_t seconds_left; /* until what is not read is deleted; -1: unknown */
 };
 void trail_lag(struct trail *t, struct file *f, uint64_t offset,

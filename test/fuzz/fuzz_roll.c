@@ -30,7 +30,7 @@ static void check(const struct chain *c)
         assert(f->id.head_len <= IDENTITY_HEAD_MAX);
         assert(f->path != NULL && f->path[0] != '\0');
         assert(strchr(f->path, '\n') == NULL);
-        assert(f->remembered && !f->is_named && f->fd < 0);
+        assert(f->remembered && f->is_named && f->fd < 0);
         assert(f->passed + f->might_grow + (f->loss != LOSS_NONE) <= 1);
     }
 }
