@@ -103,8 +103,8 @@ static enum reader_what changed(struct reader *r)
 {
     struct file *f = r->file;
 
+    /* The tail stays: it has to stand in the copy as well. */
     chain_cut(f->chain, f, r->at, span(r->tail, r->tail_len));
-    r->tail_len = 0;
     return READER_CHANGED;
 }
 
