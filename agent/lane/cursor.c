@@ -110,8 +110,7 @@ uint64_t cursor_place(const struct cursor *c, struct file **f)
         *f = trail_after(c->file);
         return 0;
     }
-    if (c->before != NULL && c->reader.at == 0 &&
-        file_identity(c->file)->head_len == 0) {
+    if (c->before != NULL && c->reader.at == 0) {
         *f = c->before;
         return c->before_end;
     }

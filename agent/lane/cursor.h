@@ -89,8 +89,9 @@ void cursor_give_up(struct cursor *c);
 int cursor_seek_end(struct cursor *c, struct err *e) MUST_CHECK;
 
 /* The place from which everything has still to be handed out; `*f` may be
- * NULL. In a file that is empty, by which no place can be known, it is the end
- * of the one before it. */
+ * NULL. Where nothing of a file was read it is the end of the one before: this
+ * one may be empty, by which no place can be known, or have been copied and cut
+ * since we came to it. */
 uint64_t cursor_place(const struct cursor *c, struct file **f);
 
 /* Time has passed since the last call: more may have come. Until this is said, a

@@ -272,6 +272,22 @@ TEST(what_came_before_a_log_of_which_nothing_was_read_is_read_after_a_restart)
     logs_stop();
 }
 
+TEST(what_was_copied_and_cut_since_we_came_to_an_empty_log_is_read_after_a_stop)
+{
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add("audit.log", "");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_add("audit.log", "2\n");
+    logs_copy("audit.log", T2);
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "3\n");
+    logs_restart();
+    EQ_STR("2|3|", logs_rest());
+    logs_stop();
+}
+
 /* As another lane does that starts later, at a file that is gone. */
 TEST(a_file_that_is_added_as_lost_turns_nobody_back)
 {
@@ -321,6 +337,38 @@ TEST(a_log_that_was_cut_while_nobody_looked_is_read_in_its_copy)
     logs_add("audit.log", "4\n");
     logs_start();
     EQ_STR("3|4|", logs_rest());
+    logs_stop();
+}
+
+/* Its head is right, and so is what stands where another reader was. */
+TEST(a_copy_of_something_else_is_not_gone_on_with_in_the_middle_of_a_line)
+{
+    static struct buf got;
+    struct cursor second;
+    char rest[301];
+
+    memset(rest, 'x', sizeof(rest) - 1);
+    rest[sizeof(rest) - 1] = '\0';
+    logs_prepare();
+    logs_add("audit.log", "first\nhal");
+    logs_start();
+    cursor_open(&second, logs_trail, "lane other");
+    cursor_seek(&second, trail_oldest(logs_trail), 0, NULL);
+    while (logs_next(&second, &got))
+        ;
+    EQ_SPAN(SPAN("first|"), span(got.at, got.len));
+    logs_add("audit.log", "f\n");
+    logs_add("audit.log", rest);
+    (void)logs_rest();
+    logs_add("audit.log.1", "first\nHALZ\n");
+    logs_add("audit.log.1", rest);
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "new\n");
+    got.len = 0;
+    while (logs_next(&second, &got))
+        ;
+    EQ_SPAN(SPAN("torn:hal|gap:truncated|new|"), span(got.at, got.len));
+    cursor_close(&second);
     logs_stop();
 }
 

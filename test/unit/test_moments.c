@@ -34,6 +34,9 @@ static unsigned draw(unsigned n)
 
 /* ---- the writer ---- */
 
+/* MOMENTS_SEED=n is that one alone, and what is done is told. */
+static bool aloud;
+
 enum phase {
     WRITING,
     HALF,     /* a line was begun */
@@ -52,7 +55,10 @@ static struct {
     unsigned siblings;
     unsigned next; /* sibling to be renamed */
     bool is_gz[SIBLINGS + 2];
-    size_t done; /* bytes of what grows */
+    unsigned first[SIBLINGS + 2]; /* line of a sibling; of the log: [0] */
+    bool deletes;                 /* the oldest siblings, read or not */
+    bool is_doomed[LINES + 2];    /* a line that was in one of them */
+    size_t done;                  /* bytes of what grows */
     struct buf zip;
     struct buf half;
     struct buf want; /* what readers are to make of it */
@@ -160,6 +166,7 @@ static void rename_one(void)
     }
     snprintf(from, sizeof(from), "%s", sibling(w.next));
     w.is_gz[w.next + 1] = w.is_gz[w.next];
+    w.first[w.next + 1] = w.first[w.next];
     logs_move(from, sibling(w.next + 1));
     w.next--;
 }
@@ -173,11 +180,25 @@ static void copy_piece(void)
     if (log.len > 0 && !add_piece("audit.log.1", span(log.at, log.len)))
         return;
     logs_cut("audit.log", 0);
+    w.first[1] = w.first[0];
+    w.first[0] = w.lines + 1;
     w.phase = WRITING;
 }
 
-/* MOMENTS_SEED=n is that one alone, and what is done is told. */
-static bool aloud;
+/* Retention: all but the newest few. */
+static void delete_old(void)
+{
+    unsigned keep = 1 + draw(4);
+
+    for (; w.siblings > keep; w.siblings--) {
+        if (aloud)
+            log_debug("writer", "deletes %s: %u to %u", sibling(w.siblings),
+                      w.first[w.siblings], w.first[w.siblings - 1] - 1);
+        logs_delete(sibling(w.siblings));
+        for (unsigned i = w.first[w.siblings]; i < w.first[w.siblings - 1]; i++)
+            w.is_doomed[i] = true;
+    }
+}
 
 static void step(void)
 {
@@ -192,6 +213,8 @@ static void step(void)
     case WRITING:
         if (draw(4) == 0 && w.siblings < SIBLINGS)
             begin_rotation();
+        else if (w.deletes && draw(8) == 0)
+            delete_old();
         else if (draw(5) == 0)
             begin_line();
         else
@@ -298,6 +321,7 @@ static void prepare(uint64_t seed)
     draw(2);
     w = (typeof(w)){ .zip = zip, .half = half, .want = text };
     w.want.len = 0;
+    w.first[0] = 1;
     w.zips = draw(2) == 0;
     w.is_wide = draw(4) == 0;
     logs_add("audit.log", "");
@@ -348,6 +372,36 @@ static void check(uint64_t seed, const char *who, const struct buf *got)
         return;
     FAIL("seed %" PRIu64 ": %s has\n%.*s\nand not\n%.*s\n%s", seed, who,
          (int)got->len, got->at, (int)w.want.len, w.want.at, logs_chain());
+}
+
+/* Of lines that were deleted nothing has to be there, and a gap may tell so; half
+ * of one may be there. */
+static bool is_excused(const char *line)
+{
+    const char *number = strncmp(line, "torn:", 5) == 0 ? line + 5 : line;
+    unsigned n = (unsigned)strtoul(number, NULL, 10);
+
+    return strncmp(line, "gap:", 4) == 0 ||
+           (n > 0 && n <= LINES + 1 && w.is_doomed[n]);
+}
+
+/* What is left of it then; whole lines of deleted files may be there once. */
+static void leave_excused_out(struct buf *text)
+{
+    char *copy = xstrndup(text->at != NULL ? text->at : "", text->len);
+    char *rest = copy, *line;
+    bool was_there[LINES + 2] = { 0 };
+
+    text->len = 0;
+    while ((line = strsep(&rest, "|")) != NULL) {
+        unsigned n = (unsigned)strtoul(line, NULL, 10);
+
+        if (*line == '\0' || (is_excused(line) && (n == 0 || !was_there[n])))
+            was_there[n] = n > 0;
+        else
+            buf_printf(text, "%s|", line);
+    }
+    free(copy);
 }
 
 static void read_some(struct cursor *c, struct buf *to, unsigned n)
@@ -535,6 +589,7 @@ TEST(two_readers_that_are_killed_and_started_again_have_each_line_once)
     for (uint64_t seed = first; seed < first + n; seed++) {
         prepare(seed);
         roll.len = 0;
+        w.deletes = draw(3) == 0;
         start_lanes(lanes, 2);
         while (w.lines < LINES) {
             moment();
@@ -542,12 +597,18 @@ TEST(two_readers_that_are_killed_and_started_again_have_each_line_once)
             read_some(&lanes[1].c, &lanes[1].got, draw(3) * draw(6));
             if (draw(5) == 0)
                 note_place(&lanes[draw(2)]);
+            if (draw(25) == 0)
+                act(draw(40)); /* they stand still meanwhile */
             if (draw(20) == 0)
                 restart_lanes(lanes, 2);
         }
         calm_down();
+        if (w.deletes)
+            leave_excused_out(&w.want);
         for (size_t i = 0; i < 2; i++) {
             read_some(&lanes[i].c, &lanes[i].got, UINT_MAX);
+            if (w.deletes)
+                leave_excused_out(&lanes[i].got);
             check(seed, i == 0 ? "the first" : "the second", &lanes[i].got);
             lanes[i].has_place = false;
             lanes[i].got.len = lanes[i].got_before = 0;
