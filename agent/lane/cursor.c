@@ -325,7 +325,7 @@ static struct file *file_before_next(const struct cursor *c, uint64_t *end)
     bool was_empty = c->offset == 0;
     bool is_lost = file_loss(c->file) != LOSS_NONE && !file_is_void(c->file);
 
-    if (is_lost || trail_ends(c->trail))
+    if (is_lost || c->gap_told || trail_ends(c->trail))
         return NULL;
     *end = was_empty ? c->before_end : c->offset;
     return was_empty ? c->before : c->file;
@@ -342,6 +342,15 @@ static enum cursor_what go_on(struct cursor *c, struct file *next)
     c->before = before;
     c->before_end = end;
     return CURSOR_MORE;
+}
+
+/* All of the file was read, but what came behind it may be gone. */
+static enum cursor_what lack(struct cursor *c, struct line *line)
+{
+    c->gap = (struct gap){ .loss = LOSS_DELETED };
+    *line = (struct line){ .offset = c->offset };
+    c->gap_told = true;
+    return CURSOR_GAP;
 }
 
 /*
@@ -371,6 +380,8 @@ static enum cursor_what at_end(struct cursor *c, struct line *line)
         return torn(c, line);
     if (c->hole_len > 0)
         return end_hole(c, line);
+    if (trail_may_lack(c->file) && !c->gap_told)
+        return lack(c, line);
     return go_on(c, next);
 }
 

@@ -12,7 +12,8 @@ static const struct {
     [LOSS_NONE] = { "Hole", "A hole of NUL bytes stands where events may have "
                             "been: they were never written, or cut off." },
     [LOSS_DELETED] = { "Deleted", "A log file was deleted before it was read "
-                                  "to its end." },
+                                  "to its end; others may have come and gone "
+                                  "between it and the next one." },
     [LOSS_TRUNCATED] = { "Truncated", "A log file was cut in its place; what "
                                       "was written since it was last read is "
                                       "lost." },

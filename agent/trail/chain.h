@@ -70,6 +70,7 @@ struct file {
     bool is_void;  /* it did, and is none of the chain: nothing is in it */
     bool complained;
     bool pinned;
+    bool leaves_gap;  /* what came between it and the next one may be gone */
     bool is_bare_pin; /* found by its pin; nothing else is known of it */
     bool might_grow;  /* when it was last seen open: its size then is no end */
     bool is_spool;    /* of standard input: nothing cuts it, and what all its
@@ -110,6 +111,7 @@ struct chain {
     bool is_urgent;
     bool is_unsettled; /* something is to be looked at again soon */
     bool is_blind;     /* the directory could not be listed */
+    bool stood_still;  /* nobody could look for a while before this look */
     bool missed;       /* a name was gone when it was looked at */
     bool complained;   /* of the live file */
     bool dir_complained;

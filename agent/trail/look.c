@@ -216,6 +216,14 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
 
 /* ---- after a look ---- */
 
+/* Whether it was the log when somebody looked last, and has been renamed and
+ * deleted since, while nobody could look: others may have come and gone. */
+static bool may_leave_gap(const struct chain *c, const struct file *f)
+{
+    return c->stood_still && f->fd >= 0 && f->next != NULL && !f->is_void &&
+           f->sibling.kind == SIBLING_NONE && !f->is_copy;
+}
+
 static void clear_unseen(struct chain *c, struct file *f)
 {
     const struct name *gz = &f->names[FORM_GZ];
@@ -235,6 +243,7 @@ static void clear_unseen(struct chain *c, struct file *f)
         free(f->path);
         f->path = xstrdup(gz->path);
     }
+    f->leaves_gap |= was_named && !f->is_named && may_leave_gap(c, f);
     if (was_named && !f->is_named && f->fd >= 0 && f->next == NULL &&
         fstat(f->fd, &st) == 0 && st.st_nlink <= f->pinned)
         log_warn(c->who,

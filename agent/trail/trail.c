@@ -32,6 +32,7 @@ struct trail {
     struct waiter *waiters;
     struct saver *saver; /* of the roll; NULL: it is not remembered */
     struct chain chain;
+    uint64_t awake_ms; /* when we could have looked last */
     struct pace pace;
 };
 
@@ -60,12 +61,23 @@ static void follow_place(struct trail *t)
     t->watched = xstrdup(t->chain.dir);
 }
 
+/* The timer alone comes at every poll. */
+static bool stood_still(struct trail *t)
+{
+    uint64_t now = clock_mono_ms(), before = t->awake_ms;
+
+    t->awake_ms = now;
+    return now - before > 2 * t->conf->poll;
+}
+
 void trail_look_closely(struct trail *t)
 {
     if (t->watch == NULL)
         return; /* standard input tells by itself */
+    t->chain.stood_still = stood_still(t);
     (void)watch_take_names(t->watch);
     chain_look(&t->chain);
+    t->chain.stood_still = false;
     follow_place(t);
     pace_note(&t->pace, t->chain.grown, clock_mono_ms());
 }
@@ -74,6 +86,8 @@ void trail_look(struct trail *t)
 {
     if (t->watch != NULL && watch_take_names(t->watch))
         trail_look_closely(t);
+    else
+        t->awake_ms = clock_mono_ms();
 }
 
 static void listen_if_waited_for(struct trail *t)
@@ -260,6 +274,7 @@ struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
         t->saver =
             saver_open(loop, t->who, state, t->roll_name, "roll", &roll_ops, t);
     open_chain(t, state);
+    t->awake_ms = clock_mono_ms();
     t->watched = xstrdup(t->chain.dir);
     prefix = name_prefix(t->chain.base);
     t->watch =
@@ -522,6 +537,11 @@ bool trail_is_nothing_lost(struct file *f, uint64_t offset)
         return true;
     return f->loss == LOSS_DELETED && !f->might_grow && f->has_text_size &&
            offset == f->text_size && f->next != NULL && f->next->remembered;
+}
+
+bool trail_may_lack(const struct file *f)
+{
+    return f->leaves_gap;
 }
 
 bool file_is_remembered(const struct file *f)

@@ -3,6 +3,7 @@
  * What a chain makes of a directory, seen by a reader who goes along it, and by
  * one who was away for a while.
  */
+#include "agent/base/clock.h"
 #include "test/unit/logs.h"
 
 #include <dirent.h>
@@ -518,6 +519,40 @@ TEST(what_was_read_is_not_read_again_after_a_start_that_could_not_list_it)
 TEST(what_was_read_is_not_read_again_after_a_start_that_was_not_allowed_to)
 {
     start_unable_to_list(EACCES);
+}
+
+/* The log is renamed and deleted, and so is the one after it. */
+static void come_and_go(uint64_t poll)
+{
+    uint64_t now;
+
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_conf.poll = poll;
+    for (now = clock_mono_ms(); clock_mono_ms() < now + 2;)
+        ;
+    logs_delete("audit.log");
+    logs_add(T3, "3\n");
+    logs_add("audit.log", "4\n");
+    logs_look();
+}
+
+TEST(what_came_and_went_while_we_stood_still_may_be_lost)
+{
+    come_and_go(0);
+    EQ_STR("gap:deleted|3|4|", logs_rest());
+    logs_restart();
+    EQ_STR("", logs_rest());
+    logs_stop();
+}
+
+TEST(a_log_that_is_deleted_while_we_look_leaves_no_doubt)
+{
+    come_and_go(3600000);
+    EQ_STR("3|4|", logs_rest());
+    logs_stop();
 }
 
 TEST(who_stops_at_an_empty_log_has_read_the_file_before)
