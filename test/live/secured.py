@@ -32,14 +32,18 @@ def openssl(*args: object) -> None:
 
 
 class Secured:
-    """In the order of `all`."""
+    """Elasticsearch. In the order of `all`."""
+
+    product, plugins = "elasticsearch", ()
 
     all = ("password", "role", "certificate", "strangers", "setup")
 
     def __init__(self, home: Path, version: str):
         self.home = home
         self.config = home / "config"
-        self.server = SearchServer(home / "server", "elasticsearch", version)
+        self.server = SearchServer(
+            home / "server", self.product, version, self.plugins
+        )
         self.server.login("admin", PASSWORD, self.config / "ca.crt")
         self.events = auditlog.read([LOG])
         self.agents: list[Agent] = []
@@ -78,13 +82,20 @@ class Secured:
         self.make_authority()
         for name in ("node", "shipper"):
             self.make_certificate(name)
+        options = [o for k, v in self.settings().items() for o in ("--set", f"{k}={v}")]
+        self.server.start(
+            "--config", self.config, "--auth", f"admin:{PASSWORD}", *options
+        )
+
+    def settings(self) -> dict[str, str]:
+        """Writes the files that they speak of, too."""
         self.file("roles.yml").write_text(ROLES.format(names='"secured-*"'))
         self.file("users").write_text(f"admin:{HASH}\ntallyman:{HASH}\ninstaller:{HASH}\n")
         self.file("users_roles").write_text(
             "superuser:admin\nshipper:tallyman\ninstaller:installer\n")
         self.file("role_mapping.yml").write_text(MAPPING)
         ssl = "xpack.security.http.ssl"
-        settings = {
+        return {
             "xpack.security.enabled": "true",
             f"{ssl}.enabled": "true",
             f"{ssl}.key": "node.key",
@@ -95,10 +106,10 @@ class Secured:
             "xpack.security.authc.realms.file.f1.order": "2",
             "xpack.license.self_generated.type": "trial",
         }
-        options = [o for k, v in settings.items() for o in ("--set", f"{k}={v}")]
-        self.server.start(
-            "--config", self.config, "--auth", f"admin:{PASSWORD}", *options
-        )
+
+    def widen_role(self) -> None:
+        roles = self.server.home / "node1/config/roles.yml"
+        roles.write_text(ROLES.format(names='"secured-*", "other-*"'))
 
     def agent(self, name: str, index: str, **login: object) -> Agent:
         tls = {"ca_file": self.file("ca.crt"), **login.pop("tls", {})}
@@ -142,8 +153,7 @@ class Secured:
             "role", "other", username="tallyman", password=PASSWORD
         ).start()
         self.is_locked_out(agent, r"security_exception")
-        roles = self.server.home / "node1/config/roles.yml"
-        roles.write_text(ROLES.format(names='"secured-*", "other-*"'))
+        self.widen_role()
         agent.wait_settled(len(self.events))
         agent.stop()
         return self.balance(agent, "other")
@@ -207,3 +217,73 @@ class Secured:
         made = [s for s in steps["installer"] if "template" in s["what"]]
         require(all(s["outcome"] == "created" for s in made), f"{made}")
         return f"{len(made)} templates refused to one and made by the other"
+
+
+class SecuredOpenSearch(Secured):
+    """The same with its security plugin, which says 401 in plain text."""
+
+    all = ("password", "role", "certificate", "strangers")
+    product = "opensearch"
+    # The newest that fits a server that can be had.
+    version = "2.19.4"
+    plugins = ("org.opensearch.plugin:opensearch-security:2.19.4.0",)
+
+    def write(self, kind: str, name: str, content: dict) -> None:
+        path = self.config / f"opensearch-security/{name}.yml"
+        path.parent.mkdir(exist_ok=True)
+        meta = {"type": kind, "config_version": 2}
+        path.write_text(json.dumps({"_meta": meta, **content}))
+
+    @staticmethod
+    def role_of(*patterns: str) -> dict:
+        actions = ["create_index", "index"]
+        actions += ["indices:admin/auto_create", "indices:admin/mapping/put"]
+        allowed = {"index_patterns": patterns, "allowed_actions": actions}
+        return {
+            "cluster_permissions": ["cluster_monitor", "cluster_composite_ops"],
+            "index_permissions": [allowed],
+        }
+
+    def settings(self) -> dict[str, str]:
+        by_certificate = {
+            "http_enabled": True,
+            "order": 0,
+            "http_authenticator": {
+                "type": "clientcert",
+                "config": {"username_attribute": "cn"},
+                "challenge": False,
+            },
+            "authentication_backend": {"type": "noop"},
+        }
+        by_password = {
+            "http_enabled": True,
+            "order": 1,
+            "http_authenticator": {"type": "basic", "challenge": True},
+            "authentication_backend": {"type": "intern"},
+        }
+        ways = {"certificate": by_certificate, "password": by_password}
+        self.write("config", "config", {"config": {"dynamic": {"authc": ways}}})
+        users = {name: {"hash": HASH} for name in ("admin", "tallyman")}
+        self.write("internalusers", "internal_users", users)
+        self.write("roles", "roles", {"shipper": self.role_of("secured-*")})
+        users = {"all_access": {"users": ["admin"]}}
+        users["shipper"] = {"users": ["tallyman", "shipper"]}
+        self.write("rolesmapping", "roles_mapping", users)
+        security = "plugins.security"
+        settings = {
+            f"{security}.ssl.http.enabled": "true",
+            f"{security}.ssl.http.clientauth_mode": "OPTIONAL",
+            f"{security}.ssl.transport.enforce_hostname_verification": "false",
+            f"{security}.allow_default_init_securityindex": "true",
+            f"{security}.nodes_dn": "['CN=node,O=tallyman']",
+            f"{security}.restapi.roles_enabled": "[all_access]",
+        }
+        for way in ("http", "transport"):
+            settings[f"{security}.ssl.{way}.pemcert_filepath"] = "node.crt"
+            settings[f"{security}.ssl.{way}.pemkey_filepath"] = "node.key"
+            settings[f"{security}.ssl.{way}.pemtrustedcas_filepath"] = "ca.crt"
+        return settings
+
+    def widen_role(self) -> None:
+        role = "/_plugins/_security/api/roles/shipper"
+        self.server.ask("PUT", role, self.role_of("secured-*", "other-*"))

@@ -54,8 +54,11 @@ def is_alive(pid: int) -> bool:
 
 
 class SearchServer:
-    def __init__(self, home: Path, product: str, version: str):
+    def __init__(
+        self, home: Path, product: str, version: str, plugins: tuple[str, ...] = ()
+    ):
         self.home, self.product, self.version = home, product, version
+        self.plugins = plugins
         self.urls: list[str] = []
         self.name = f"{product}-{version}"
         self.headers, self.ca_file = {"Content-Type": "application/json"}, None
@@ -68,7 +71,9 @@ class SearchServer:
 
     def start(self, *options: object) -> None:
         """Starts it, or again after kill(); options count the first time only."""
-        which = ("--product", self.product, "--version", self.version)
+        which = ["--product", self.product, "--version", self.version]
+        for plugin in self.plugins:
+            which += ["--plugin", plugin]
         script("search", "fetch", *which, seconds=FETCH_SECONDS)
         try:
             out = script("search", "start", "--dir", self.home, *which, *options)
