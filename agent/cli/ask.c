@@ -34,11 +34,15 @@ void ask_close(struct ask *a)
     *a = (struct ask){ 0 };
 }
 
-/* An answer may come while the loop prepares to sleep: it must not then. */
+void ask_came(struct ask *a)
+{
+    uv_stop(&a->loop);
+}
+
 static void answered(struct ask *a)
 {
     a->done = true;
-    uv_stop(&a->loop);
+    ask_came(a);
 }
 
 static void wait_for_it(struct ask *a)

@@ -40,4 +40,9 @@ unsigned ask_as(struct ask *a, enum http_method method, const char *path,
 /* Fills a->product. 0, or ERR_IO with a->why set. */
 int ask_product(struct ask *a) MUST_CHECK;
 
+/* For those who use the client and run the loop themselves: first of all in each
+ * `done`. An answer may come while the loop prepares to sleep; without this it
+ * would sleep all the same. */
+void ask_came(struct ask *a);
+
 #endif

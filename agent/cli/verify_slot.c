@@ -188,7 +188,7 @@ static void on_sent(struct send *send, const struct answer *a)
 {
     struct verify_slot *s = slot_of(send);
 
-    uv_stop(&s->v->ask->loop);
+    ask_came(s->v->ask);
     if (verify_is_over(s->v))
         return;
     note_doubt(s, a);
@@ -233,7 +233,7 @@ static void on_looked_up(struct send *send, const struct answer *a)
     struct verify_slot *s = slot_of(send);
     struct verify_counts *c = &s->v->count;
 
-    uv_stop(&s->v->ask->loop);
+    ask_came(s->v->ask);
     if (verify_is_over(s->v))
         return;
     if (a->kind != ANSWER_ITEMS) {
@@ -339,7 +339,7 @@ static void on_asked(struct client_request *r, const struct http_result *h)
     struct err e = { .code = ERR_IO };
     int rc = ERR_IO;
 
-    uv_stop(&s->v->ask->loop); /* as in ask.c */
+    ask_came(s->v->ask);
     if (verify_is_over(s->v))
         return;
     if (h->complete && (h->status == 200 || h->status == 404))
@@ -385,7 +385,7 @@ static void on_counted(struct client_request *r, const struct http_result *h)
                                offsetof(struct verify_slot, request));
     struct err e;
 
-    uv_stop(&s->v->ask->loop);
+    ask_came(s->v->ask);
     if (verify_is_over(s->v))
         return;
     s->answered = s->counting;
