@@ -37,6 +37,26 @@ static bool same_state(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* Half a first line is all it held: it begins like many another file. */
+static bool tells_little(const struct file *f)
+{
+    return f->has_text_size && f->text_size == f->id.head_len;
+}
+
+/* Whether the file system tells that what is open was made after `f` came into the
+ * chain: the inode may have been used again, or it is a later form of it. */
+static bool is_younger(const struct file *f, int fd)
+{
+    struct statx st;
+
+    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 ||
+        (st.stx_mask & STATX_BTIME) == 0)
+        return false;
+    return st.stx_btime.tv_sec * INT64_C(1000000) +
+               st.stx_btime.tv_nsec / 1000 >
+           f->entered_us;
+}
+
 /* Whether a file that had that inode, and does not hold it open, is still the
  * one that has it: what is open at `fd`, unless that is -1. */
 static bool is_still(const struct file *f, enum form form, const char *path,
@@ -51,7 +71,9 @@ static bool is_still(const struct file *f, enum form form, const char *path,
     if (seen != NULL)
         h = *seen;
     else if (fd < 0 || head_read(fd, form == FORM_GZ, &h, NULL) != 0)
-        return same_dev;     /* it cannot be read yet: it has to do */
+        return same_dev; /* it cannot be read yet: it has to do */
+    if (n->path == NULL && tells_little(f) && is_younger(f, fd))
+        return false;
     if (f->id.head_len == 0) /* what was empty and was read may be another */
         return same_dev && !f->passed && f->loss == LOSS_NONE;
     return identity_has_head(&f->id, &h);
@@ -147,6 +169,15 @@ bool known_is_copy(const struct chain *c, const struct live *l,
     return false;
 }
 
+/* Whether it may have grown since its size was noted, and then got another inode:
+ * what is being compressed, or was the log, which is copied. */
+static bool may_have_grown(const struct file *f, const struct entry *e)
+{
+    return f->fd < 0 && f->might_grow &&
+           (e->sibling.is_gz || strcmp(f->path, f->chain->path) == 0 ||
+            f->cut != NULL || f->is_copy);
+}
+
 /* Whether the sizes allow that it is the text of `f` in another form. */
 static bool has_size_of(struct file *f, const struct entry *e)
 {
@@ -154,7 +185,7 @@ static bool has_size_of(struct file *f, const struct entry *e)
     uint32_t isize;
 
     (void)file_text_size(f, &size);
-    if (!f->has_text_size || (f->fd < 0 && f->might_grow))
+    if (!f->has_text_size || may_have_grown(f, e))
         return true; /* it may have been cut before its size was noted */
     if (e->sibling.is_gz)
         return gunzip_size(e->fd, &isize) && isize == (uint32_t)size;

@@ -340,6 +340,31 @@ TEST(a_log_that_was_cut_while_nobody_looked_is_read_in_its_copy)
     logs_stop();
 }
 
+/* Its text begins like any line, and nobody knows whether it had grown. */
+TEST(a_copy_is_not_taken_for_a_rotated_file_that_held_half_a_line)
+{
+    logs_prepare();
+    logs_add("audit.log.1", "ha");
+    logs_add("audit.log", "other 2\n");
+    logs_start();
+    EQ_STR("", logs_rest());
+    logs_run_until_remembered();
+    logs_stop();
+    logs_delete_pins();
+    logs_delete("audit.log.1");
+    logs_copy("audit.log", "audit.log.2");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "half 3\n");
+    logs_copy("audit.log", "audit.log.1");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "half 4\n");
+    logs_age("audit.log.2");
+    logs_age("audit.log.1");
+    logs_start();
+    EQ_STR("gap:deleted|other 2|half 3|half 4|", logs_rest());
+    logs_stop();
+}
+
 /* Its head is right, and so is what stands where another reader was. */
 TEST(a_copy_of_something_else_is_not_gone_on_with_in_the_middle_of_a_line)
 {
