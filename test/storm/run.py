@@ -118,7 +118,8 @@ class Storm:
         return len(self.bulk.records()), size, letters
 
     def judge(self) -> list[Report]:
-        judge = self.judge_of = Judge(self.writer.ledger, self.sky.killed)
+        judge = self.judge_of = Judge(self.writer.ledger, self.sky.killed,
+                                      self.sky.cut_short)
         search = judge.judge("search", [d.doc for d in self.bulk.records()],
                              document_of, self.agent.dead("search"))
         text = self.archive.read_bytes() if self.archive.exists() else b""

@@ -98,6 +98,7 @@ class Sky:
         self.bulk_is_up = True
         self.lives = 0
         self.killed: set[int] = set()
+        self.cut_short: set[int] = set()    # stopped, and left something behind
         self.shipped: set[int] = set()  # numbers in the bulk server
         self.looked_at = 0
 
@@ -194,6 +195,8 @@ class Sky:
         a.send(signal.SIGTERM)
         code = a.wait_exit(30)
         self.end()
+        if ": left behind: " in a.log():
+            self.cut_short.add(self.lives)
         # With no room for a checkpoint it can only say so, or not be ready yet.
         allowed = (0, 1, STATE, -signal.SIGTERM) if self.is_full else (0,)
         if code not in allowed:

@@ -58,8 +58,9 @@ class Verdicts(unittest.TestCase):
         self.lines = list(self.ledger.lines)
 
     def judge(self, lines: list[bytes], letters: list[dict] = [],
-              killed: set[int] = set()) -> Report:
-        return Judge(self.ledger, killed).judge("out", lines, lambda x: x, letters)
+              killed: set[int] = set(), cut_short: set[int] = set()) -> Report:
+        return Judge(self.ledger, killed, cut_short).judge(
+            "out", lines, lambda x: x, letters)
 
     def gap(self, after: int | None, before: int | None, reason: str = "Deleted",
             **more) -> bytes:
@@ -132,7 +133,10 @@ class Verdicts(unittest.TestCase):
         r = self.judge([*self.lines, self.gap(19, 20)])
         self.assertEqual((len(r.doubtful), r.is_good()), (1, True))
         self.deleted.watched, self.deleted.life = True, 4
-        self.assertTrue(self.judge([*self.lines, self.gap(19, 20)], [], {4}).is_good())
+        with_gap = [*self.lines, self.gap(19, 20)]
+        self.assertFalse(self.judge(with_gap).is_good())
+        self.assertTrue(self.judge(with_gap, [], {4}).is_good())
+        self.assertTrue(self.judge(with_gap, [], set(), {4}).is_good())
 
     def test_a_gap_record_that_is_none(self) -> None:
         for bad in (self.gap(12, 20, "Lost"), self.gap(12, 20, bytes="many"),

@@ -90,10 +90,13 @@ class Report:
 
 
 class Judge:
-    """`killed` are the lives of the agent that ended by SIGKILL."""
+    """`killed` are the lives of the agent that ended by SIGKILL; `cut_short` those
+    that were asked to stop and could not settle what they had read: an event that was
+    stored may have had no answer."""
 
-    def __init__(self, ledger: Ledger, killed: set[int]) -> None:
-        self.ledger, self.killed = ledger, killed
+    def __init__(self, ledger: Ledger, killed: set[int],
+                 cut_short: set[int] = frozenset()) -> None:
+        self.ledger, self.killed, self.cut_short = ledger, killed, cut_short
 
     def judge(self, output: str, records: Iterable[bytes],
               expected: Callable[[bytes], bytes], letters: list[dict]) -> Report:
@@ -157,7 +160,8 @@ class Judge:
     def had_to_doubt(self, gap: Gap) -> bool:
         """The agent could not know that nothing was lost: a file of that time was
         deleted while nobody looked, or before what was read of it was on record."""
-        return any((not f.watched or f.life in self.killed) and self.touches(f, gap)
+        ended = self.killed | self.cut_short
+        return any((not f.watched or f.life in ended) and self.touches(f, gap)
                    for f in self.ledger.files if f.doomed)
 
     def touches(self, f: LogFile, gap: Gap) -> bool:
