@@ -244,6 +244,17 @@ int64_t file_rotated_ms(const struct file *f)
     return st.st_mtim.tv_sec * INT64_C(1000);
 }
 
+bool file_birth_us(int fd, int64_t *us)
+{
+    struct statx st;
+
+    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 ||
+        (st.stx_mask & STATX_BTIME) == 0)
+        return false;
+    *us = st.stx_btime.tv_sec * INT64_C(1000000) + st.stx_btime.tv_nsec / 1000;
+    return true;
+}
+
 uint64_t file_held_bytes(const struct file *f)
 {
     struct stat st;

@@ -146,6 +146,8 @@ void file_end_cut(struct file *f);
 bool file_is(const struct file *f, const struct identity *id);
 /* When it got its name, as that or its time of change says; by the wall clock. */
 int64_t file_rotated_ms(const struct file *f);
+/* When what is open was made, where the file system knows; by the wall clock. */
+bool file_birth_us(int fd, int64_t *us);
 /* Of the disk, for a file that is deleted but held. */
 uint64_t file_held_bytes(const struct file *f);
 

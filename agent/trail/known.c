@@ -47,14 +47,9 @@ static bool tells_little(const struct file *f)
  * chain: the inode may have been used again, or it is a later form of it. */
 static bool is_younger(const struct file *f, int fd)
 {
-    struct statx st;
+    int64_t born_us;
 
-    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 ||
-        (st.stx_mask & STATX_BTIME) == 0)
-        return false;
-    return st.stx_btime.tv_sec * INT64_C(1000000) +
-               st.stx_btime.tv_nsec / 1000 >
-           f->entered_us;
+    return file_birth_us(fd, &born_us) && born_us > f->entered_us;
 }
 
 /* Whether a file that had that inode, and does not hold it open, is still the

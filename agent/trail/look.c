@@ -18,6 +18,8 @@
 /* A file that is empty, or a .gz that nothing can be made of, may still be in
  * the making for so long. */
 #define YOUNG_MS 5000
+/* A file that was begun so soon after the last line of another is the next one. */
+#define AT_ONCE_US 20000
 
 static void adopt(struct chain *c, struct file *f, struct entry *e)
 {
@@ -216,12 +218,24 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
 
 /* ---- after a look ---- */
 
+static bool was_begun_at_once(const struct file *next, const struct file *f)
+{
+    int64_t born_us;
+    struct stat st;
+
+    return file_birth_us(next->fd, &born_us) && fstat(f->fd, &st) == 0 &&
+           born_us - st.st_mtim.tv_sec * INT64_C(1000000) -
+                   st.st_mtim.tv_nsec / 1000 <=
+               AT_ONCE_US;
+}
+
 /* Whether it was the log when somebody looked last, and has been renamed and
  * deleted since, while nobody could look: others may have come and gone. */
 static bool may_leave_gap(const struct chain *c, const struct file *f)
 {
     return c->stood_still && f->fd >= 0 && f->next != NULL && !f->is_void &&
-           f->sibling.kind == SIBLING_NONE && !f->is_copy;
+           f->sibling.kind == SIBLING_NONE && !f->is_copy &&
+           !was_begun_at_once(f->next, f);
 }
 
 static void clear_unseen(struct chain *c, struct file *f)

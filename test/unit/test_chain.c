@@ -522,7 +522,7 @@ TEST(what_was_read_is_not_read_again_after_a_start_that_was_not_allowed_to)
 }
 
 /* The log is renamed and deleted, and so is the one after it. */
-static void come_and_go(uint64_t poll)
+static void come_and_go(uint64_t poll, bool after_a_while)
 {
     uint64_t now;
 
@@ -533,6 +533,8 @@ static void come_and_go(uint64_t poll)
     logs_conf.poll = poll;
     for (now = clock_mono_ms(); clock_mono_ms() < now + 2;)
         ;
+    if (after_a_while)
+        logs_age("audit.log");
     logs_delete("audit.log");
     logs_add(T3, "3\n");
     logs_add("audit.log", "4\n");
@@ -541,7 +543,7 @@ static void come_and_go(uint64_t poll)
 
 TEST(what_came_and_went_while_we_stood_still_may_be_lost)
 {
-    come_and_go(0);
+    come_and_go(0, true);
     EQ_STR("gap:deleted|3|4|", logs_rest());
     logs_restart();
     EQ_STR("", logs_rest());
@@ -550,7 +552,14 @@ TEST(what_came_and_went_while_we_stood_still_may_be_lost)
 
 TEST(a_log_that_is_deleted_while_we_look_leaves_no_doubt)
 {
-    come_and_go(3600000);
+    come_and_go(3600000, true);
+    EQ_STR("3|4|", logs_rest());
+    logs_stop();
+}
+
+TEST(a_file_that_is_begun_at_once_after_a_deleted_log_leaves_no_doubt)
+{
+    come_and_go(0, false);
     EQ_STR("3|4|", logs_rest());
     logs_stop();
 }
