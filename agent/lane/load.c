@@ -426,8 +426,10 @@ bool lane_load(struct lane *l)
             }
         }
         l->has_line = !take_line(l);
-        if (l->has_line)
+        if (l->has_line) {
+            trail_guard(l->env.trail);
             return false;
+        }
     }
     return true;
 }

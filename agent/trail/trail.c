@@ -139,6 +139,12 @@ void trail_wait_cancel(struct trail *t, struct waiter *w)
     listen_if_waited_for(t);
 }
 
+void trail_guard(struct trail *t)
+{
+    if (t->watch != NULL)
+        watch_guard(t->watch);
+}
+
 void trail_nudge(struct trail *t)
 {
     on_hint(t);

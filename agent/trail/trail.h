@@ -75,6 +75,9 @@ void trail_look_closely(struct trail *t);
 /* `w` is called, from the loop, once anything may have changed. */
 void trail_wait(struct trail *t, struct waiter *w);
 void trail_wait_cancel(struct trail *t, struct waiter *w);
+/* The caller cannot read for now, nor may anybody else: what is rotated meanwhile
+ * is held as soon as it is. */
+void trail_guard(struct trail *t);
 /* Calls all who wait: of what was given nobody hints that it can be read. */
 void trail_nudge(struct trail *t);
 /* What was hinted so far is known: the caller reads to the end now. */

@@ -46,7 +46,7 @@ struct watcher {
     unsigned handles;
     int fd; /* inotify, -1 without */
     struct watch *watches;
-    size_t listening; /* how many of them do */
+    size_t heeding; /* how many of them listen, or guard */
     uint64_t overflows;
     bool telling; /* hints are being called: nothing leaves the list */
     bool closed;
@@ -67,6 +67,7 @@ struct watch {
     int wd;           /* -1 while the directory is not watched */
     int error;        /* why not */
     bool listening;
+    bool guards; /* it does not listen, and is told of names all the same */
     bool closed;
     bool bytes;      /* a file grew: not hinted yet */
     bool names;      /* names changed: not taken yet */
@@ -85,9 +86,15 @@ static void names_changed(struct watch *w)
     w->names_told = false;
 }
 
+static bool heeds(const struct watch *w)
+{
+    return w->listening || w->guards;
+}
+
 static bool is_due(const struct watch *w)
 {
-    return w->listening && (w->bytes || (w->names && !w->names_told));
+    return (w->listening && w->bytes) ||
+           (heeds(w) && w->names && !w->names_told);
 }
 
 static bool wd_has(const struct watcher *wr, int wd, bool listening)
@@ -346,7 +353,7 @@ static void poll_or_not(struct watcher *wr)
 {
     if (wr->fd < 0)
         return;
-    if (wr->listening > 0)
+    if (wr->heeding > 0)
         uv_poll_start(&wr->poll, UV_READABLE, on_inotify);
     else
         uv_poll_stop(&wr->poll);
@@ -510,24 +517,42 @@ void watch_move(struct watch *w, const char *dir, const char *prefix)
     tell_soon(w->watcher);
 }
 
-void watch_listen(struct watch *w, bool on)
+static void heed(struct watch *w, bool listening, bool guards)
 {
     struct watcher *wr = w->watcher;
+    size_t before = wr->heeding;
 
+    wr->heeding -= heeds(w);
+    w->listening = listening;
+    w->guards = guards;
+    wr->heeding += heeds(w);
+    if ((before > 0) != (wr->heeding > 0))
+        poll_or_not(wr);
+}
+
+void watch_listen(struct watch *w, bool on)
+{
     if (on == w->listening)
         return;
-    w->listening = on;
-    wr->listening += on ? 1 : (size_t)-1;
-    if (wr->listening == (on ? 1u : 0u))
-        poll_or_not(wr);
+    heed(w, on, false);
     if (!on)
         return;
     unmute(w);
-    tell_soon(wr);
+    tell_soon(w->watcher);
+}
+
+void watch_guard(struct watch *w)
+{
+    if (heeds(w))
+        return;
+    heed(w, false, true);
+    tell_soon(w->watcher);
 }
 
 void watch_forget(struct watch *w)
 {
+    if (w->guards)
+        heed(w, false, false);
     unmute(w);
     if (!drain(w->watcher))
         names_changed(w); /* for all we know */
@@ -557,7 +582,7 @@ void watch_close(struct watch *w)
         return;
     wr = w->watcher;
     wd = w->wd;
-    watch_listen(w, false);
+    heed(w, false, false);
     w->closed = true;
     w->wd = -1;
     leave_wd(wr, wd);

@@ -7,8 +7,8 @@
  *
  * One watcher serves the whole process: one inotify instance (there are 128 for
  * a user), one kernel watch for a directory however many watches look at it,
- * one timer. While no watch listens the kernel merges what happens, and only
- * the timer wakes us.
+ * one timer. While no watch listens or guards the kernel merges what happens,
+ * and only the timer wakes us.
  *
  * Thread: loop only. hint() is called by the loop, never from within a call to
  * this file; it may call anything here, watch_close() included.
@@ -43,6 +43,9 @@ struct watch *watch_open(struct watcher *wr, const char *who, const char *dir,
 void watch_move(struct watch *w, const char *dir, const char *prefix);
 /* What happens while it does not listen is hinted once it does again. */
 void watch_listen(struct watch *w, bool on);
+/* While it does not: that names changed is hinted at once all the same, until it
+ * listened or forgot. Files that grow wake nobody for it, or once. */
+void watch_guard(struct watch *w);
 /* Forgets the hints so far that files grew: the caller is about to read to the
  * end anyway. That names changed stays until it is taken. */
 void watch_forget(struct watch *w);

@@ -74,6 +74,33 @@ def test_deleted_while_an_output_was_down_and_the_agent_was_killed(rig):
     wait_pins(rig, 0)
 
 
+def holds(a, paths: list[Path]) -> bool:
+    """Whether the agent has all of them open."""
+    inodes = {path.stat().st_ino for path in paths}
+    mine = set()
+    for fd in Path(f"/proc/{a.process.pid}/fd").iterdir():
+        try:
+            mine.add(fd.stat().st_ino)
+        except FileNotFoundError:
+            pass                        # closed meanwhile
+    return inodes <= mine
+
+
+def test_rotated_while_no_output_has_room_is_held_at_once(rig):
+    """Not at the next tick of the timer, which is a minute away."""
+    rig.bulk.stop()
+    a = rig.start({"search": small(rig)}, trail=QUICK | {"poll": "60s"})
+    rig.log.append_at_once(200)
+    a.wait_log("trying again")
+    for _ in range(3):
+        rig.log.rotate()
+        rig.log.append_at_once(80)
+        wait_until(lambda: holds(a, rig.log.rotated), "held", 10, context=a.log)
+    delete(rig.log.rotated)
+    rig.bulk.start()
+    rig.wait_delivered(60)
+
+
 def test_deleted_while_it_runs_and_killed_after_that(rig):
     """There is a link, and no name any more that says what it was."""
     rig.bulk.stop()

@@ -348,6 +348,30 @@ TEST(a_rotated_file_is_held_although_nobody_waits)
     stop();
 }
 
+TEST(who_guards_holds_a_rotated_file_before_any_tick)
+{
+    struct file *first, *second;
+
+    prepare();
+    conf.poll = 3600000;
+    write_file("audit.log", "1\n");
+    start();
+    first = begin(trail_oldest(t));
+    trail_guard(t);
+    move("audit.log", T1);
+    write_file("audit.log", "2\n");
+    while (trail_newest(t) == first)
+        OK(uv_run(&loop, UV_RUN_ONCE) != 0);
+    delete ("audit.log");
+    write_file("audit.log", "3\n");
+    while (trail_after(first) == trail_newest(t))
+        OK(uv_run(&loop, UV_RUN_ONCE) != 0);
+    second = trail_after(first);
+    EQ_STR("2\n", text_of(second));
+    file_unref(first);
+    stop();
+}
+
 TEST(a_file_without_name_and_reader_is_let_go)
 {
     struct file *second;

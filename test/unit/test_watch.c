@@ -565,6 +565,64 @@ TEST(bytes_that_nobody_listens_to_wake_us_once)
     stop();
 }
 
+TEST(who_guards_is_told_of_names_at_once_and_of_no_bytes)
+{
+    struct probe p = { 0 };
+
+    prepare();
+    add("audit.log");
+    watch(&p, "", "audit");
+    watch_listen(p.w, false);
+    watch_guard(p.w);
+    add("audit.log");
+    settle();
+    EQ(0, p.hints);
+    EQ(0, kernel(0).with_bytes); /* no more of them wake us */
+    move("audit.log", "audit.log.1");
+    run_until_hinted(&p, 1);
+    OK(watch_take_names(p.w));
+    watch_listen(p.w, true);
+    run_until_hinted(&p, 2); /* for the bytes of before */
+    EQ(1, kernel(0).with_bytes);
+    watch_close(p.w);
+    stop();
+}
+
+TEST(who_guards_is_told_of_names_that_changed_before)
+{
+    struct probe p = { 0 };
+
+    prepare();
+    add("audit.log");
+    watch(&p, "", "audit");
+    watch_listen(p.w, false);
+    move("audit.log", "audit.log.1");
+    settle();
+    EQ(0, p.hints);
+    watch_guard(p.w);
+    EQ(0, p.hints); /* not from within the call */
+    run_until_hinted(&p, 1);
+    watch_close(p.w);
+    stop();
+}
+
+TEST(who_forgets_guards_no_more)
+{
+    struct probe p = { 0 };
+
+    prepare();
+    add("audit.log");
+    watch(&p, "", "audit");
+    watch_listen(p.w, false);
+    watch_guard(p.w);
+    watch_forget(p.w);
+    move("audit.log", "audit.log.1");
+    settle();
+    EQ(0, p.hints);
+    watch_close(p.w);
+    stop();
+}
+
 TEST(bytes_are_heard_again_from_the_moment_they_are_forgotten)
 {
     struct probe idle = { 0 }, busy = { 0 }, third = { 0 };
