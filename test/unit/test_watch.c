@@ -98,6 +98,15 @@ static void watch(struct probe *p, const char *sub, const char *prefix)
     watch_listen(p->w, true);
 }
 
+/* A log, and a watch that does not listen. */
+static void prepare_deaf(struct probe *p)
+{
+    prepare();
+    add("audit.log");
+    watch(p, "", "audit");
+    watch_listen(p->w, false);
+}
+
 /* What was queued is read by the first turn, and hinted by the second. */
 static void settle(void)
 {
@@ -284,10 +293,7 @@ TEST(a_watch_that_does_not_listen_loses_nothing)
 {
     struct probe p = { 0 };
 
-    prepare();
-    add("audit.log");
-    watch(&p, "", "audit");
-    watch_listen(p.w, false);
+    prepare_deaf(&p);
     add("audit.log");
     settle();
     EQ(0, p.hints);
@@ -569,10 +575,7 @@ TEST(who_guards_is_told_of_names_at_once_and_of_no_bytes)
 {
     struct probe p = { 0 };
 
-    prepare();
-    add("audit.log");
-    watch(&p, "", "audit");
-    watch_listen(p.w, false);
+    prepare_deaf(&p);
     watch_guard(p.w);
     add("audit.log");
     settle();
@@ -592,10 +595,7 @@ TEST(who_guards_is_told_of_names_that_changed_before)
 {
     struct probe p = { 0 };
 
-    prepare();
-    add("audit.log");
-    watch(&p, "", "audit");
-    watch_listen(p.w, false);
+    prepare_deaf(&p);
     move("audit.log", "audit.log.1");
     settle();
     EQ(0, p.hints);
@@ -610,10 +610,7 @@ TEST(who_forgets_guards_no_more)
 {
     struct probe p = { 0 };
 
-    prepare();
-    add("audit.log");
-    watch(&p, "", "audit");
-    watch_listen(p.w, false);
+    prepare_deaf(&p);
     watch_guard(p.w);
     watch_forget(p.w);
     move("audit.log", "audit.log.1");
