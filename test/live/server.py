@@ -112,6 +112,15 @@ class SearchServer:
             return False
         return True
 
+    @property
+    def has_data_streams(self) -> bool:
+        """The build of Elasticsearch 7 that can be had has none."""
+        return not self.name.startswith("elasticsearch-7")
+
+    def need_data_streams(self) -> None:
+        if not self.has_data_streams:
+            raise Skipped("this server has no data streams")
+
     def ask(self, method: str, path: str, body: dict | None = None) -> dict:
         return self._answer(
             method, path, None if body is None else json.dumps(body).encode()
