@@ -86,10 +86,11 @@ def body_speed(run: Run) -> float:
 def machine() -> str:
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.*)", info)
+    tcp = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     load = os.getloadavg()[0]
     return (
         f"{os.cpu_count()} cores, {model[1] if model else platform.machine()}, "
-        f"Linux {platform.release()}, load {load:.1f} before the run"
+        f"Linux {platform.release()}, TCP {tcp}, load {load:.1f} before the run"
     )
 
 
