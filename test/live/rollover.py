@@ -33,6 +33,10 @@ class Relay(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def end(self) -> None:
+        self.shutdown()
+        self.server_close()
+
     def handle_error(self, *_: object) -> None:
         """A client that was killed is none of our troubles."""
 
@@ -100,8 +104,7 @@ class Rollover:
         for agent in self.agents:
             agent.kill()
         for relay in self.relays:
-            relay.shutdown()
-            relay.server_close()
+            relay.end()
 
     # ---- parts ----
 

@@ -63,8 +63,7 @@ class Verdicts:
         for agent in self.agents:
             agent.kill()
         for relay in self.relays:
-            relay.shutdown()
-            relay.server_close()
+            relay.end()
 
     # ---- parts ----
 
