@@ -150,10 +150,17 @@ static bool is_copy_of(const struct file *f, int fd, const struct head *h)
     return is_copy;
 }
 
+/* Half a first line alone: any log may begin like that. Where there is a newer
+ * one, nobody is making a copy under that name. */
+static bool is_half_line(const struct entry *e, const struct head *h)
+{
+    return !h->is_whole && h->len == (size_t)e->st.st_size;
+}
+
 bool known_is_copy(const struct chain *c, const struct live *l,
                    const struct entry *e, const struct head *h)
 {
-    if (e->sibling.is_gz)
+    if (e->sibling.is_gz || (is_half_line(e, h) && !e->is_newest))
         return false;
     if (is_copy_of_live(l, e->fd))
         return true;

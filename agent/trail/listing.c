@@ -55,6 +55,14 @@ static int by_age(const void *a, const void *b)
     return strcmp(x->path, y->path);
 }
 
+static void sort(struct listing *list)
+{
+    if (list->n == 0)
+        return;
+    qsort(list->at, list->n, sizeof(*list->at), by_age);
+    list->at[list->n - 1].is_newest = true;
+}
+
 /* No file of events: said once, and passed over. */
 static void tell_strange(struct chain *c, const char *name, mode_t mode)
 {
@@ -285,8 +293,7 @@ bool listing_read(struct chain *c, struct listing *list)
         if (read_dir(c, list) && open_entries(c, list) &&
             live_is(c, &list->live) &&
             (list->live.is_there || c->dir_mtime.tv_sec != 0 || last)) {
-            if (list->n > 0)
-                qsort(list->at, list->n, sizeof(*list->at), by_age);
+            sort(list);
             return true;
         }
         listing_free(list);

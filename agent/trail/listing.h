@@ -17,6 +17,7 @@ struct entry {
     int fd;            /* -1: the chain holds it open, or it cannot be opened */
     struct file *file; /* what it was found to be, or NULL */
     bool is_new;       /* and nothing was known of that */
+    bool is_newest;    /* by its name, of all that are listed */
 };
 
 /* What the path names, held by a descriptor where it can be opened. */

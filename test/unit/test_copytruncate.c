@@ -145,6 +145,21 @@ TEST(a_copy_that_was_just_begun_is_known_by_its_text_once_it_is_compressed)
     logs_stop();
 }
 
+TEST(half_a_line_of_before_the_start_is_no_copy_of_a_log_that_begins_like_it)
+{
+    logs_prepare();
+    logs_add("audit.log.3", "1\n");
+    logs_add("audit.log.2", "li");
+    logs_add("audit.log.1", "line 2\n");
+    logs_add("audit.log", "line 3\n");
+    logs_age("audit.log.3");
+    logs_age("audit.log.2");
+    logs_age("audit.log.1");
+    logs_start();
+    EQ_STR("1|torn:li|line 2|line 3|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_file_that_was_empty_when_we_started_and_is_no_copy_keeps_its_place)
 {
     logs_prepare();
