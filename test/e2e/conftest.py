@@ -163,6 +163,17 @@ class Rig:
 
         return wait_until(look, f"{read} read, none in flight", 20.0, self.logs_tail)
 
+    def wait_caught_up(self, a: Agent) -> dict:
+        """All there is was read and settled, whichever life delivered it. That
+        nothing is in flight is not enough: so it is before the first line."""
+        def look():
+            lanes = a.counters()
+            done = all(c["in_flight"] == c["backlog_bytes"] == 0
+                       for c in lanes.values())
+            return lanes if done else None
+
+        return wait_until(look, "nothing is left to do", 20.0, self.logs_tail)
+
     def logs_tail(self) -> str:
         return "\n".join(a.log()[-4000:] for a in self.agents)
 

@@ -125,11 +125,15 @@ def test_an_index_of_the_events_own_time_needs_no_asking(rig):
     a = rig.start({"search": rig.search(batch_events=10)})
     rig.wait_delivered()
     c = rig.wait_settled(a, read=50)["audit/search"]
-    assert c["looked_up"] == 0 and c["duplicate"] >= 30
+    # How often the same request is lost is not ours to say: libcurl sends one again
+    # on its own, where a kept connection was closed.
+    again = sum(d.offered > 1 for d in rig.bulk.stored())
+    assert c["looked_up"] == 0 and c["duplicate"] == again >= 10
     a.kill()
     a.start()
     rig.log.append(10)
     rig.wait_delivered()
+    rig.wait_caught_up(a)
     assert rig.bulk.questions("_refresh") == rig.bulk.questions("_search") == []
 
 
