@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from wait import wait_until
+from wait import SCALE, wait_until
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("TALLYMAN") or TOP / "build/dev/tallyman")
@@ -49,9 +50,21 @@ def run_program(*args: str, **kw) -> subprocess.CompletedProcess:
     """A command that ends by itself."""
     done = subprocess.run(
         [str(PROGRAM), *map(str, args)], stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, errors="replace", timeout=60, **kw)
+        capture_output=True, text=True, errors="replace", timeout=60 * SCALE, **kw)
     assert not SANITIZER.search(done.stderr), done.stderr
     return done
+
+
+def read_dead(path: Path) -> bytes:
+    """A file of dead letters. Who appends to it holds a lock on it meanwhile: without
+    that one, half a letter might be read."""
+    try:
+        with path.open("rb") as f:
+            fcntl.flock(f, fcntl.LOCK_SH)
+            assert os.fstat(f.fileno()).st_mode & 0o777 == 0o600
+            return f.read()
+    except FileNotFoundError:
+        return b""
 
 
 def parse_counters(text: str) -> dict[str, Counters]:
@@ -195,11 +208,8 @@ class Agent:
         return parse_pairs(TRAIL_COUNTERS, self.log())[trail]
 
     def dead(self, output: str) -> list[dict]:
-        """The dead letters of an output, in order."""
-        path = self.state / "dead" / f"{output}.ndjson"
-        if not path.exists():
-            return []
-        text = path.read_bytes()
+        """The dead letters of an output, as they were written: in the order in which
+        requests were answered, not that of the log."""
+        text = read_dead(self.state / "dead" / f"{output}.ndjson")
         assert text == b"" or text.endswith(b"\n"), "a torn dead letter"
-        assert path.stat().st_mode & 0o777 == 0o600
         return [json.loads(line) for line in text.splitlines()]

@@ -43,6 +43,7 @@ import faults
 import questions
 from admin_api import Admin
 from faults import Chaos, Item, Whole
+from wait import wait_until
 
 MIB = 1024 * 1024
 ID = re.compile(r"[0-9a-f]{12}[A-Za-z0-9_-]{22}")
@@ -179,6 +180,9 @@ class BulkServer:
         self.open_now = 0                       # requests being answered
         self.most_open = 0
         self.unanswered = 0
+        self.most_abreast = 0                   # bulk requests without an answer
+        self.calling = 0                        # connections that are not over
+        self.callers: set = set()               # addresses of all there were
         self._plan: collections.deque[Whole | None] = collections.deque()
         self._released = threading.Event()
         self._http: _Listener | None = None
@@ -221,6 +225,15 @@ class BulkServer:
         for t in list(self._http.handlers):
             t.join(10)
         self._http = None
+
+    def wait_alone(self) -> None:
+        """Whatever came from clients that have ended is dealt with: a request may be
+        read, and what is in it stored, long after who sent it is gone."""
+        # Who comes last is let in last.
+        with socket.create_connection((self.host, self.port)) as s:
+            mine = s.getsockname()
+        wait_until(lambda: mine in self.callers and self.calling == 0,
+                   "all connections have come to their ends")
 
     def hang_up(self) -> None:
         """Closes the connections there are; new ones are welcome."""
@@ -575,7 +588,20 @@ class _Listener(socketserver.ThreadingTCPServer):
             bulk.unix.unlink(missing_ok=True)
         super().__init__(address, _Handler)
 
+    def process_request(self, request, client_address) -> None:
+        with self.bulk.lock:
+            self.bulk.callers.add(client_address)
+            self.bulk.calling += 1
+        super().process_request(request, client_address)
+
     def process_request_thread(self, request, client_address) -> None:
+        try:
+            self.process_connection(request, client_address)
+        finally:
+            with self.bulk.lock:
+                self.bulk.calling -= 1
+
+    def process_connection(self, request, client_address) -> None:
         self.handlers.add(threading.current_thread())
         # Here and not in get_request(): a handshake must not hold up the others.
         if self.bulk.tls:
@@ -771,6 +797,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.check_headers()
         with bulk.lock:
             bulk.unanswered += 1
+            bulk.most_abreast = max(bulk.most_abreast, bulk.unanswered)
             request = Request(len(bulk.requests), 0, 0, length, False,
                               at=time.monotonic(), abreast=bulk.unanswered,
                               target=self.path)
@@ -956,6 +983,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.stopping.is_set():
             raise Reset
 
+    def await_others(self, n: int) -> None:
+        """Until so many were there at once, or none is to be held any more."""
+        while self.bulk.most_abreast < n and not self.bulk._released.wait(0.005):
+            pass
+
     # -- answers -------------------------------------------------------------
 
     def answer_items(self, items: list[dict], fault: Whole | None) -> None:
@@ -980,7 +1012,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise Reset
         if kind == "hang_after":
             self.hold()
-        if kind == "slow":
+        if kind == "abreast":
+            self.await_others(fault.keep)
+        if kind in ("slow", "abreast"):
             self.server.stopping.wait(fault.seconds)
         if kind == "garbage":
             text = b"\x00\xff}{]not json at all" + text[:40]

@@ -20,7 +20,7 @@ from auditlog import AuditLog
 from bulk_server import BulkServer
 from checks import (
     archived_gaps, assert_file_is, assert_once, file_has, has_all, stored_gaps)
-from wait import wait_until
+from wait import SCALE, wait_until
 
 NOBODY = 65534
 
@@ -87,7 +87,7 @@ class Rig:
         trails = top.pop("trails", None) or {
             "audit": {"path": self.log_path} | (trail or {})}
         path.write_text(as_yaml(
-            {"state_dir": self.state, "drain_timeout": "3s"} | top
+            {"state_dir": self.state, "drain_timeout": f"{3 * SCALE:.0f}s"} | top
             | {"trails": trails, "outputs": outputs}))
         return path
 

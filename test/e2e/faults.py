@@ -122,6 +122,7 @@ class Whole:
       lost_reset  stored; the connection is reset without a byte of answer
       reset_body  the connection is reset before all of the request was read
       slow        stored; answered after `seconds`
+      abreast     the same, but not before `keep` requests were there at once, ever
       hang        held until BulkServer.release(), before anything is stored
       hang_after  stored, then held until BulkServer.release()
     """

@@ -335,3 +335,29 @@ def test_a_question_can_fail(server):
     assert ask(c, "/_mget", {"docs": [place_of(1)]})[0] == 503
     server.heal()
     assert ask(c, "/_mget", {"docs": [place_of(1)]})[0] == 200
+
+
+def test_an_answer_may_wait_until_so_many_requests_are_there(server):
+    server.plan(*[faults.Whole("abreast", keep=3)] * 3)
+    others = [threading.Thread(target=Client(server).bulk, args=(n,)) for n in (1, 2)]
+    for t in others:
+        t.start()
+    wait_until(lambda: server.stored_count() == 2, "both are stored")
+    assert all(t.is_alive() for t in others)
+    Client(server).bulk(3)
+    for t in others:
+        t.join(10)
+    assert sorted(r.abreast for r in server.requests) == [1, 2, 3]
+
+
+def test_what_a_client_sent_that_is_gone_is_waited_for(server):
+    server.plan(faults.HANG)
+    body = body_of([make_line(1)])
+    head = (f"POST /_bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", server.port)) as s:
+        s.sendall(head.encode() + body)
+    assert server.stored_count() == 0
+    threading.Timer(0.05, server.release).start()
+    server.wait_alone()
+    assert server.stored_count() == 1

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import faults
-from agent import run_program
+from agent import read_dead, run_program
 from auditlog import id_of
 from checks import assert_once, assert_quarantined, assert_refused
 from conftest import give
@@ -38,7 +38,7 @@ def letters(rig, output: str = "search") -> list[dict]:
     found = []
     for path in sorted((rig.state / "dead").glob(f"{output}*.ndjson"),
                        key=lambda p: (p.name == f"{output}.ndjson", p.name)):
-        text = path.read_bytes()
+        text = read_dead(path)
         assert text == b"" or text.endswith(b"\n"), path
         found += [json.loads(line) for line in text.splitlines()]
     return found
