@@ -535,6 +535,8 @@ static void come_and_go(uint64_t poll, bool after_a_while)
         ;
     if (after_a_while)
         logs_age("audit.log");
+    else
+        logs_refresh("audit.log");
     logs_delete("audit.log");
     logs_add(T3, "3\n");
     logs_add("audit.log", "4\n");
