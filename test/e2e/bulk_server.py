@@ -226,6 +226,11 @@ class BulkServer:
             t.join(10)
         self._http = None
 
+    def close(self) -> None:
+        """Stops for good: others may have the port."""
+        self.stop()
+        let_port_go(self.port)
+
     def wait_alone(self) -> None:
         """Whatever came from clients that have ended is dealt with: a request may be
         read, and what is in it stored, long after who sent it is gone."""
@@ -248,7 +253,7 @@ class BulkServer:
         return self.start()
 
     def __exit__(self, *exc) -> None:
-        self.stop()
+        self.close()
 
     # -- plans ---------------------------------------------------------------
 
@@ -558,17 +563,42 @@ def _reset(s: socket.socket) -> None:
         pass
 
 
+# Of the ports that are ours, listened to or not: a name that only one has.
+claims: dict[int, socket.socket] = {}
+
+
+def claim_port(port: int) -> bool:
+    """Of all test processes at once this one has it, until it lets it go: also while
+    its server is down, which is part of many a test."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0tallyman-test-port-{port}")     # gone with its process
+    except OSError:
+        claim.close()
+        return False
+    claims[port] = claim
+    return True
+
+
+def let_port_go(port: int) -> None:
+    claim = claims.pop(port, None)
+    if claim is not None:
+        claim.close()
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """Not of the range from which the kernel takes a client's port: while the
     server is down, a client that tries long enough could connect to itself."""
     for port in random.sample(range(20000, 32000), 1000):
+        if not claim_port(port):
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind((host, port))
                 return port
             except OSError:
-                continue
+                let_port_go(port)
     raise OSError("no free port from 20000 to 32000")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import faults
 from auditlog import document_of, id_of, index_of, make_line
-from bulk_server import BulkServer, filter_path, gunzip
+from bulk_server import BulkServer, claim_port, filter_path, gunzip, let_port_go
 from wait import wait_until
 
 HEADERS = {"Content-Type": "application/x-ndjson"}
@@ -223,6 +223,16 @@ def test_stops_and_starts_on_the_same_port(server):
         socket.create_connection(("127.0.0.1", port))
     server.start()
     assert server.port == port and Client(server).bulk(1, 2) == [409, 201]
+
+
+def test_a_port_is_kept_while_its_server_is_down():
+    """Another process's server would answer the clients of this one."""
+    with BulkServer() as server:
+        assert not claim_port(server.port)
+        server.stop()
+        assert not claim_port(server.port)
+    assert claim_port(server.port)
+    let_port_go(server.port)
 
 
 def test_stop_lets_go_of_held_requests(server):

@@ -163,7 +163,7 @@ class Storm:
         self.writer.close()
         if self.agent.process is not None:
             self.agent.kill()
-        self.bulk.stop()
+        self.bulk.close()
 
     def keep(self, trouble: list[str]) -> None:
         """For people: the plan, and what the search server had."""
