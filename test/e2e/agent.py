@@ -198,7 +198,8 @@ class Agent:
             lanes = int(LANES.findall(log)[-1][1])
             return got if len(got) >= lanes and text.endswith("\n") else None
 
-        got = wait_until(look, "SIGUSR1 prints the counters", 10.0, self.log)
+        got = wait_until(look, "SIGUSR1 prints the counters",
+                         context=self.log)
         assert_balanced(got)
         return got
 

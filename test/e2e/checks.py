@@ -36,12 +36,16 @@ def has_all(bulk: BulkServer, lines: list[bytes]):
     return lambda: bulk.stored_count() >= len(lines)
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """With their newlines; the last one may be under way."""
+    text = path.read_bytes() if path.exists() else b""
+    return text[:text.rfind(b"\n") + 1].splitlines(keepends=True)
+
+
 def archived(path: Path) -> tuple[bytes, list[bytes]]:
     """What a file output holds: the events' bytes, and apart from them the gap
     records."""
-    if not path.exists():
-        return b"", []
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines = whole_lines(path)
     return (b"".join(x for x in lines if not GAP.match(x)),
             [x for x in lines if GAP.match(x)])
 
@@ -50,7 +54,7 @@ def archived_gaps(path: Path) -> list[dict]:
     """The gap records of a file output, in order; `behind` is added: how many
     events stand before each."""
     gaps, n = [], 0
-    for line in path.read_bytes().splitlines() if path.exists() else []:
+    for line in whole_lines(path):
         if GAP.match(line):
             gaps.append(json.loads(line) | {"behind": n})
         else:
@@ -98,6 +102,13 @@ def assert_file_is(path: Path, text: bytes, gaps_apart: bool = False) -> None:
                 f"{path.name}: line {n} is {x[:300]!r}, not {y[:300]!r} "
                 f"({len(a) - 1} lines, not {len(b) - 1})")
     raise AssertionError(f"{path.name}: {len(a) - 1} lines, not {len(b) - 1}")
+
+
+def assert_ends_whole(path: Path) -> None:
+    """Nobody writes to it any more: its last line is a line."""
+    with path.open("rb") as f:
+        f.seek(max(0, path.stat().st_size - 1))
+        assert f.read() in (b"", b"\n"), f"{path.name} ends in the middle of a line"
 
 
 def assert_refused(letter: dict, line: bytes, status: int, reason: str,

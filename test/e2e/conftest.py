@@ -19,7 +19,8 @@ from agent import Agent, SANITIZER, as_yaml, assert_balanced, parse_counters
 from auditlog import AuditLog
 from bulk_server import BulkServer
 from checks import (
-    archived_gaps, assert_file_is, assert_once, file_has, has_all, stored_gaps)
+    archived_gaps, assert_ends_whole, assert_file_is, assert_once, file_has, has_all,
+    stored_gaps)
 from wait import SCALE, wait_until
 
 NOBODY = 65534
@@ -45,6 +46,7 @@ class Rig:
         self.bulks: list[BulkServer] = []
         self.logs: list[AuditLog] = []
         self.gaps: list[str] = []       # the reasons of those that are right
+        self.archives = False           # an agent writes, or will, to self.archive
 
     # -- parts ---------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Rig:
         """An agent that is not started; by default to a bulk server and a file."""
         if outputs is None:
             outputs = {"search": self.search(), "archive": self.file()}
+        self.archives |= any(o.get("path") == self.archive for o in outputs.values())
         name = f"tallyman{len(self.agents) or ''}"
         config = self.write_config(outputs, name, trail, **top)
         a = Agent(self.home, config, Path(top.get("state_dir", self.state)),
@@ -131,7 +134,8 @@ class Rig:
         are right, and any other is not."""
         self.gaps = list(reasons)
         seen = [lambda: stored_gaps(b) for b in self.bulks]
-        seen += [lambda: archived_gaps(self.archive)] if self.archive.exists() else []
+        if self.archives or self.archive.exists():
+            seen += [lambda: archived_gaps(self.archive)]
         assert seen, "no output to look into"
         for look in seen:
             wait_until(lambda: len(look()) >= len(reasons), f"gap records {reasons}",
@@ -189,6 +193,8 @@ class Rig:
                 a.kill()
         for a in self.agents:
             assert_balanced(parse_counters(a.log()))
+        if self.archives and self.archive.exists():
+            assert_ends_whole(self.archive)
         for b in self.bulks:
             assert b.violations == [], b.violations[:5]
         self.assert_gaps()
@@ -200,7 +206,7 @@ class Rig:
         for log in self.logs:
             log.close()
         for b in self.bulks:
-            b.stop()
+            b.close()
 
     def sanitizer_words(self) -> list[str]:
         return [m[0] for a in self.agents
