@@ -65,7 +65,7 @@ def test_what_shows_no_sign_is_repaired_when_it_is_refused(rig):
     lines = [write(rig, b"create", b"requestObject", TWICE),
              write(rig, b"get", b"responseObject", TWICE)]
     rig.log.append(5)
-    a = rig.start({"search": rig.search(backoff_min="30s", backoff_max="60s"),
+    a = rig.start({"search": rig.search(backoff_min="10m", backoff_max="1h"),
                    "archive": rig.file()})
     rig.wait_archived()
     c = rig.wait_settled(a, read=12)["audit/search"]

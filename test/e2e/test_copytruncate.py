@@ -211,7 +211,7 @@ def test_a_writer_that_does_not_append_leaves_a_hole(rig):
     assert (c["hole_bytes"], c["gaps"], c["gap_bytes"]) == (hole, 1, hole)
     a.stop()
     a.start()
-    assert all(c["read"] == 0 for c in rig.wait_settled(a).values())
+    assert all(c["read"] == 0 for c in rig.wait_caught_up(a).values())
 
 
 def test_cut_without_a_copy_is_said_to_be_a_loss(rig):

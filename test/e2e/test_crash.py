@@ -108,7 +108,7 @@ def crash(rig, capsys, restarts: int, seed: int, chaos: bool, name: str) -> None
                    "everything has arrived", 60)
     except TookTooLong as e:
         late = e                    # the summary says what is missing
-    lanes = a.counters() if late else rig.wait_settled(a)
+    lanes = a.counters() if late else rig.wait_caught_up(a)
     a.stop()
     repeated, missing = count_repeats(bulk, rig.archive, log.lines)
     with capsys.disabled():
