@@ -9,12 +9,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from wait import SCALE
+
 NAMES = "DNS:localhost,IP:127.0.0.1"
 
 
 def openssl(*args: object) -> None:
     done = subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=60 * SCALE)
     assert done.returncode == 0, done.stderr
 
 

@@ -40,6 +40,11 @@ class Job:
         self.process.kill()
         self.process.wait()
 
+    def end(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        self.process.communicate(timeout=60 * SCALE)
+        return self.process.returncode
+
     def wait(self, expect: int = SHIPPED) -> str:
         """What it printed, once it has ended as expected."""
         out, _ = self.process.communicate(timeout=60 * SCALE)

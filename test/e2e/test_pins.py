@@ -95,7 +95,7 @@ def test_rotated_while_no_output_has_room_is_held_at_once(rig):
     for _ in range(3):
         rig.log.rotate()
         rig.log.append_at_once(80)
-        wait_until(lambda: holds(a, rig.log.rotated), "held", 10, context=a.log)
+        wait_until(lambda: holds(a, rig.log.rotated), "held", context=a.log)
     delete(rig.log.rotated)
     rig.bulk.start()
     rig.wait_delivered(60)
@@ -142,9 +142,10 @@ def test_a_pin_stays_until_the_last_output_has_read_its_file(rig):
     fine, stuck = rig.new_bulk(), rig.new_bulk()
     stuck.whole_fault = lambda n: faults.TOO_MANY
     a = rig.start({"fine": rig.search(fine), "stuck": small(rig, hosts=[stuck.url])},
-                  trail=QUICK)
+                  trail=QUICK, drain_timeout="100ms")
     fill(rig, 3)
     rig.wait_delivered(bulk=fine)
+    wait_settled(a, "fine")
     wait_pins(rig, 3)
     a.stop()
     assert len(pins(rig)) == 3          # nobody who stops has read all
@@ -154,7 +155,7 @@ def test_a_pin_stays_until_the_last_output_has_read_its_file(rig):
     rig.wait_delivered(bulk=stuck)
     wait_pins(rig, 0)
     assert_once(fine, rig.log.lines)
-    assert a.counters()["audit/fine"]["read"] == 0
+    assert rig.wait_caught_up(a)["audit/fine"]["read"] == 0
 
 
 def test_the_files_of_outputs_that_keep_up_leave_no_link_behind(rig):
@@ -222,12 +223,21 @@ def start_behind(rig, bulks: list[BulkServer]):
     return a, lines, sizes
 
 
+def wait_settled(a, output: str) -> None:
+    def is_settled() -> bool:
+        c = a.counters()[f"audit/{output}"]
+        return c["in_flight"] == c["backlog_bytes"] == 0
+
+    wait_until(is_settled, f"{output} has nothing left to do", context=a.log)
+
+
 def assert_given_up(a, output: str, bulk: BulkServer, lines: list[list[bytes]],
                     sizes: list[int], paths: list[Path]) -> None:
     """A part of the first file, then all from the third on; two gaps between. The
     line that was under way is a dead letter."""
     wait_until(lambda: ends_with(bulk, lines[3][-1]), "the end is delivered",
                context=a.log)
+    wait_settled(a, output)             # with its dead letter, if there is one
     got = sum(sequence(d.doc) < 150 for d in bulk.stored())
     assert 0 < got < 150
     assert_once(bulk, lines[0][:got] + lines[2] + lines[3])
@@ -252,14 +262,15 @@ def test_more_than_pin_max_bytes_is_given_up_and_told_of_once(rig):
         b.heal()
     for n, b in enumerate(bulks):
         assert_given_up(a, f"search{n}", b, lines, sizes, rig.log.rotated)
-    lanes = rig.wait_settled(a)
+    lanes = rig.wait_caught_up(a)
     for n, b in enumerate(bulks):
         lost = sum(g["bytes"] for g in stored_gaps(b))
         assert lanes[f"audit/search{n}"]["gaps"] == 2
         assert lanes[f"audit/search{n}"]["gap_bytes"] == lost
     assert a.log().count(" is given up, for pin_max_bytes is ") == 2
     wait_pins(rig, 0)
-    assert a.trail_counters()["held_deleted_bytes"] == 0
+    wait_until(lambda: a.trail_counters()["held_deleted_bytes"] == 0, "none is held",
+               context=a.log)
     a.stop()
     rig.log.append(3)
     a.start()
@@ -273,13 +284,14 @@ def test_killed_before_and_after_what_was_given_up_is_told_of(rig):
     a, lines, sizes = start_behind(rig, [rig.bulk])
     wait_pins(rig, 1)
     a.stop()                            # its place is what it has delivered
+    rig.bulk.wait_alone()
     rig.bulk.heal()
     for n in range(6):
         kill_after(rig, a, n)
     rig.gaps = ["GivenUp", "GivenUp"]
     a.start()
     assert_given_up(a, "search0", rig.bulk, lines, sizes, rig.log.rotated)
-    rig.wait_settled(a)
+    rig.wait_caught_up(a)
     wait_pins(rig, 0)
 
 
@@ -290,7 +302,7 @@ def test_a_state_directory_on_another_file_system(rig, tmpfs):
     """No links: the descriptors keep them while it runs, and no longer."""
     rig.state = tmpfs("8m") / "state"
     rig.bulk.whole_fault = lambda n: faults.TOO_MANY
-    a = rig.start({"search": small(rig)}, trail=QUICK)
+    a = rig.start({"search": small(rig)}, trail=QUICK, drain_timeout="100ms")
     fill(rig, 3)
     a.wait_log("rotated files are held by open descriptors only, not across "
                "restarts: cannot link")

@@ -6,7 +6,9 @@ Each event is once in every output; what may be lost is told of."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from auditlog import AuditLog, make_line
 from checks import assert_gap
 from conftest import give
 from test_rotation import wait_stopped
+from wait import wait_until
 
 QUICK = {"poll": "100ms", "quiet": "200ms"}
 # So long that only inotify can have told.
@@ -51,10 +54,20 @@ def behind_link(rig, link: Path, to: Path) -> AuditLog:
 
 def restart_reads(rig, a, n: int) -> None:
     """It goes on where it was, and reads so many lines."""
+    rig.wait_caught_up(a)
     a.stop()
     a.start()
-    rig.wait_settled(a, read=n)
-    assert all(c["read"] == n for c in a.counters().values())
+    lanes = rig.wait_caught_up(a)
+    assert all(c["read"] == n for c in lanes.values()), lanes
+
+
+@contextlib.contextmanager
+def still(a):
+    """It looks at nothing before all of this has happened: however long that takes
+    here, for the agent it is no time."""
+    wait_stopped(a)
+    yield
+    a.send(signal.SIGCONT)
 
 
 # -- links ---------------------------------------------------------------------------
@@ -128,17 +141,18 @@ def test_a_link_to_a_file_that_is_not_there_yet(rig):
 
 def test_a_link_that_is_pointed_at_new_files_while_it_runs(rig):
     """As a container's 0.log, or a name.log -> name-DATE.log; the writer goes on in
-    the old one for a moment."""
+    the old one for a moment, which is no longer than `quiet`."""
     link = rig.log_dir / "audit.log"
     log = behind_link(rig, link, rig.log_dir / "run-0.log")
     link.symlink_to(log.path.name)
-    rig.start(trail=QUICK)
+    a = rig.start(trail=QUICK)
     for n in range(1, 4):
         log.append(10)
         wait_both(rig)
         new = new_log(rig, rig.log_dir / f"run-{n}.log")
-        point(link, new.path.name)
-        log.append(5)
+        with still(a):
+            point(link, new.path.name)
+            log.append(5)
         new.append(10)
         log = new
     wait_both(rig)
@@ -154,10 +168,11 @@ def test_a_link_that_is_pointed_into_another_directory_while_it_runs(rig):
     there = rig.home / "there"
     there.mkdir()
     new = new_log(rig, there / "run.log")
-    point(link, new.path)
-    a.wait_log(rf"info trail audit: {link} leads to {there} now")
-    log.append(5)
+    with still(a):
+        point(link, new.path)
+        log.append(5)
     new.append(10)
+    a.wait_log(rf"info trail audit: {link} leads to {there} now")
     wait_both(rig)
     new.rotate()                        # the siblings are looked for there now
     new.append(10)
@@ -264,7 +279,7 @@ def test_the_directory_is_made_anew_while_the_agent_stands_still(rig):
     new.append(5)
     new.rotate()
     new.append(5)
-    a.send(18)
+    a.send(signal.SIGCONT)
     wait_both(rig)
 
 
@@ -359,7 +374,9 @@ def test_the_permission_to_read_the_live_file_is_lost_and_regained(rig, reader):
     rig.log.rotate()                    # the new one bears its mode
     rig.log.append(10)
     rig.log_path.chmod(0o644)
-    assert all(c["read"] == 0 for c in rig.wait_settled(a).values())
+    wait_until(lambda: a.trail_counters()["files"] >= 2, "it has seen the new one",
+               context=a.log)
+    assert all(c["read"] == 0 for c in a.counters().values())
     rig.log.rotated[0].chmod(0o644)
     a.wait_log(rf"info trail audit: {rig.log.rotated[0]} can be read again")
     wait_both(rig)
@@ -402,25 +419,30 @@ def test_the_permission_of_the_directory_is_lost_and_regained(rig, reader):
 
 def test_unlinked_under_its_writer_who_goes_on_for_a_while(rig):
     a = rig.start(trail=QUICK)
+
+    def told() -> int:
+        return a.log().count("was deleted; what its writer still holds open")
+
     rig.log.append(10)
     wait_both(rig)
-    for _ in range(2):
+    for n in range(2):
         rig.log.path.unlink()
         for _ in range(3):
             rig.log.append(5)
             rig.wait_archived()
+        wait_until(lambda: told() == n + 1, "it is said", context=a.log)
         rig.log.close()
         rig.log.open()
         rig.log.append(10)
         rig.wait_archived()
     wait_both(rig)
-    assert a.log().count("was deleted; what its writer still holds open") == 2
+    assert told() == 2
     restart_reads(rig, a, 0)
 
 
 def test_unlinked_and_a_new_one_while_both_are_written(rig):
-    """The one that has no name comes first."""
-    rig.start(trail=QUICK)
+    """The one that has no name comes first, until it is quiet."""
+    rig.start(trail=QUICK | {"quiet": "3s"})
     rig.log.append(10)
     wait_both(rig)
     rig.log.path.unlink()
@@ -466,7 +488,7 @@ def test_another_file_is_renamed_over_it(rig, how, state):
     new.path.rename(rig.log_path)
     new.path = rig.log_path
     if state == "stands_still":
-        a.send(18)
+        a.send(signal.SIGCONT)
     elif state == "down":
         a.start()
     wait_both(rig, gaps_apart=state == "down")
@@ -502,9 +524,8 @@ def test_a_hole_while_it_is_read(rig):
     assert_gap(gap, "Hole", before[-1], after[0], 8192, rig.log_path)
     assert gap["offset"] == at
     wait_both(rig, gaps_apart=True)
-    rig.wait_settled(a)
     assert all((c["hole_bytes"], c["gaps"]) == (8192, 1)
-               for c in a.counters().values())
+               for c in rig.wait_caught_up(a).values())
     restart_reads(rig, a, 0)
 
 
@@ -528,7 +549,8 @@ def test_killed_inside_a_hole(rig):
     rig.log.append(10)
     wait_both(rig)
     punch(rig, 100_000)
-    rig.wait_settled(a)
+    wait_until(lambda: all(c["hole_bytes"] == 100_000 for c in a.counters().values()),
+               "both are in it", context=a.log)
     a.kill()
     rig.log.append(10)
     a.start()

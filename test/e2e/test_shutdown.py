@@ -38,7 +38,7 @@ def test_an_orderly_stop_leaves_nothing_to_repeat(rig):
     rig.wait_archived()
     a.stop()
     a.start()
-    lanes = a.counters()
+    lanes = rig.wait_caught_up(a)
     assert all(c["read"] == 0 for c in lanes.values())
     rig.log.append(1)
     rig.wait_delivered()
@@ -50,11 +50,17 @@ def test_drain_timeout_with_a_hanging_server(rig):
     rig.log.append(100)
     a = rig.start(drain_timeout="300ms")
     wait_until(lambda: rig.bulk.open_now > 0, "a request is held")
-    rig.wait_archived()
+
+    def all_read() -> bool:
+        lanes = a.counters()
+        return (lanes["audit/search"]["read"] == 100 ==
+                lanes["audit/archive"]["delivered"])
+
+    wait_until(all_read, "one has delivered all, the other waits", context=a.log)
     begin = time.monotonic()
     lanes = a.stop()
     took = time.monotonic() - begin
-    assert 0.2 < took < 5 * SCALE
+    assert 0.2 < took < 20 * SCALE
     c = lanes["audit/search"]
     assert c["in_flight"] == 100 and c["delivered"] == 0
     assert lanes["audit/archive"]["delivered"] == 100
@@ -70,12 +76,12 @@ def test_drain_timeout_with_a_hanging_server(rig):
 def test_stopping_during_backoff_loses_nothing(rig):
     rig.bulk.stop()
     rig.log.append(100)
-    a = rig.start({"search": rig.search(backoff_min="10s", backoff_max="20s")},
+    a = rig.start({"search": rig.search(backoff_min="60s", backoff_max="60s")},
                   drain_timeout="300ms")
     a.wait_log(r"(warn|error) lane audit/search: ")
     begin = time.monotonic()
     a.stop()
-    assert time.monotonic() - begin < 5 * SCALE
+    assert time.monotonic() - begin < 20 * SCALE
     rig.bulk.start()
     a.start()
     rig.wait_delivered()
@@ -141,7 +147,7 @@ def test_it_stops_at_once_when_there_is_nothing_to_drain(rig):
     rig.wait_archived()
     begin = time.monotonic()
     a.stop()
-    assert time.monotonic() - begin < 5 * SCALE
+    assert time.monotonic() - begin < 20 * SCALE
 
 
 def test_sigterm_before_it_is_ready(rig):

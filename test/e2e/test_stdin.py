@@ -4,6 +4,7 @@ accord, a writer that waits, and no checkpoint."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import random
@@ -45,7 +46,7 @@ def launch(a: Agent) -> Agent:
 
 def ended(a: Agent, expect: int = STOPPED) -> dict:
     """It has ended by itself; its last counters."""
-    assert a.wait_exit() == expect, a.log()
+    assert a.wait_exit(60) == expect, a.log()
     assert not list(a.state.glob("*.checkpoint*")), "there is no place to remember"
     assert not list(a.state.glob("*.roll"))
     return parse_counters(a.log())
@@ -54,8 +55,9 @@ def ended(a: Agent, expect: int = STOPPED) -> dict:
 def spool_of(a: Agent) -> os.stat_result:
     """The file without a name in which the agent keeps what came."""
     for fd in Path(f"/proc/{a.process.pid}/fd").iterdir():
-        if str(a.state) in os.readlink(fd) and fd.stat().st_nlink == 0:
-            return fd.stat()
+        with contextlib.suppress(FileNotFoundError):    # closed meanwhile
+            if str(a.state) in os.readlink(fd) and fd.stat().st_nlink == 0:
+                return fd.stat()
     raise AssertionError("no spool is open")
 
 
@@ -130,12 +132,12 @@ def test_a_writer_that_is_slower_than_we_are(rig):
     launch(a)
     for _ in range(20):
         log.append()
-        rig.wait_delivered(deadline=5)
-        rig.wait_archived(deadline=5)
+        rig.wait_delivered()
+        rig.wait_archived()
     log.begin_line()
     rig.wait_settled(a, read=20)
     log.finish_line()
-    rig.wait_delivered(deadline=5)
+    rig.wait_delivered()
     log.close()
     ended(a)
     assert_file_is(rig.archive, log.text())
@@ -147,8 +149,10 @@ def test_the_end_does_not_wait_for_events_that_linger(rig):
     launch(a)
     log.append(10)
     wait_until(lambda: a.counters()["audit/archive"]["read"] == 10, "all are read")
+    begin = time.monotonic()
     log.close()
     ended(a)
+    assert time.monotonic() - begin < 50
     assert_once(rig.bulk, log.lines)
     assert_file_is(rig.archive, log.text())
 
@@ -215,7 +219,7 @@ def test_bad_lines_go_to_the_dead_letters_with_their_place(rig):
     assert_once(rig.bulk, log.lines)
     assert_file_is(rig.archive, log.text())
     for output in ("search", "archive"):
-        letters = a.dead(output)
+        letters = sorted(a.dead(output), key=lambda d: d["offset"])
         assert [d["offset"] for d in letters] == places
         assert [d["length"] for d in letters] == [len(line) for line in bad]
         assert {d["file"] for d in letters} == {"<stdin>"}
@@ -306,7 +310,7 @@ def test_pieces_of_any_size_under_chaos(rig, seed):
         log.write(text[at:at + n])
         at += n
     log.close()
-    assert a.wait_exit(60) == STOPPED, a.log()
+    ended(a)
     assert_once(rig.bulk, lines)
     assert_file_is(rig.archive, text)
 
@@ -325,7 +329,7 @@ def test_a_stop_settles_what_has_come(rig):
     wait_until(lambda: spool_of(a).st_size == come, "all has come", context=a.log)
     begin = time.monotonic()
     lanes = a.stop()
-    assert time.monotonic() - begin < 5 * SCALE
+    assert time.monotonic() - begin < 20 * SCALE
     rig.bulk.heal()
     assert_once(rig.bulk, log.lines)
     assert_file_is(rig.archive, log.text())
@@ -338,10 +342,11 @@ def test_a_stop_with_an_output_that_is_down_says_what_is_lost(rig):
     a, log = piped(rig, drain_timeout="300ms")
     launch(a)
     log.append_at_once(100)
-    rig.wait_archived()
+    wait_until(lambda: a.counters()["audit/archive"]["delivered"] == 100, "archived",
+               context=a.log)
     begin = time.monotonic()
     lanes = a.stop()
-    assert time.monotonic() - begin < 5 * SCALE
+    assert time.monotonic() - begin < 20 * SCALE
     assert lanes["audit/search"]["delivered"] == 0
     assert f"lane audit/search: lost: {len(log.text())} bytes of" in a.log()
     assert "lane audit/archive: lost" not in a.log()

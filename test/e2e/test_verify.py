@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 
 import faults
 from agent import run_program
 from auditlog import gzip_file, id_of, make_line, time_text
 from checks import assert_once
 from shipping import CONFIG, DEAD, FAILED, USAGE, places, run
+from test_rotation import wait_stopped
 from wait import wait_until
 
 OK, UNKNOWN = 0, 8
@@ -196,10 +198,13 @@ def test_a_trail_with_its_rotated_files_beside_a_running_agent(rig):
     a = rig.start({"search": rig.search()})
     rig.wait_delivered()
     rig.log.begin_line(40)
+    wait_stopped(a)                     # that nobody else writes a checkpoint now
     state = {p: p.read_bytes() for p in rig.state.rglob("*") if p.is_file()}
     seen = verify(rig, "-c", a.config)
     assert seen["complete"] and seen["events"] == 800
     assert {p: p.read_bytes() for p in rig.state.rglob("*") if p.is_file()} == state
+    a.send(signal.SIGCONT)
+    assert verify(rig, "-c", a.config)["complete"]
     rig.log.finish_line()
     rig.wait_delivered()
     forget(rig, [rig.log.lines[0], rig.log.lines[500]])
@@ -271,7 +276,7 @@ def by_name(rig):
 def test_a_search_by_id_after_a_refresh(rig):
     rig.log.append_at_once(7000)
     a = by_name(rig)
-    wait_until(lambda: rig.bulk.stored_count() == 7000, "all are there", 20.0, a.log)
+    wait_until(lambda: rig.bulk.stored_count() == 7000, "all are there", 60.0, a.log)
     seen = verify(rig, "-c", a.config)
     assert seen["present"] == 7000 and seen["stored_twice"] == 0
     assert rig.bulk.questions("_refresh") and not rig.bulk.questions("_mget")

@@ -63,7 +63,7 @@ def test_a_host_that_comes_back_is_used_again(rig):
         rig.log.append(1)
         return down.stored_count() > 0
 
-    wait_until(is_used, "it is used again", context=a.log)
+    wait_until(is_used, "it is used again", 60, a.log)
     all_in(rig, up, down)
 
 
