@@ -15,6 +15,7 @@
 
 #include <time.h>
 
+#include "agent/trail/passers.h"
 #include "agent/trail/pins.h"
 #include "agent/trail/sibling.h"
 #include "agent/trail/trail.h"
@@ -70,7 +71,8 @@ struct file {
     bool is_void;  /* it did, and is none of the chain: nothing is in it */
     bool complained;
     bool pinned;
-    bool leaves_gap;  /* what came between it and the next one may be gone */
+    bool leaves_gap;  /* what stood between it and the next one is gone, or may
+                       * be */
     bool is_bare_pin; /* found by its pin; nothing else is known of it */
     bool might_grow;  /* when it was last seen open: its size then is no end */
     bool is_spool;    /* of standard input: nothing cuts it, and what all its
@@ -111,15 +113,17 @@ struct chain {
     bool is_urgent;
     bool is_unsettled; /* something is to be looked at again soon */
     bool is_blind;     /* the directory could not be listed */
-    bool stood_still;  /* nobody could look for a while before this look */
     bool missed;       /* a name was gone when it was looked at */
     bool complained;   /* of the live file */
     bool dir_complained;
     bool strange_complained;
+    enum passed_by passed; /* since the last listing */
     uint64_t given_up_bytes;
     uint64_t grown; /* bytes by which the live file was seen to grow */
     /* The order, or what is in it; urgent: a crash may make it another. */
     void (*changed)(void *arg, bool urgent);
+    /* What came and went since it was last asked. NULL: nothing can. */
+    enum passed_by (*passed_by)(void *arg);
     void *arg;
 };
 

@@ -156,6 +156,14 @@ static bool live_is(const struct chain *c, const struct live *l)
            (l->fd < 0 ? st.st_size >= l->st.st_size : !live_was_cut(l, l->fd));
 }
 
+/* Another directory than the one that was listed last: whoever tells what came and
+ * went may tell of that later. */
+static void lose_track(struct chain *c)
+{
+    if (c->passed == PASSED_NONE)
+        c->passed = PASSED_UNKNOWN;
+}
+
 /* Remembers the state of the directory that is about to be read; false where it
  * may change again without its time of change showing it. */
 static bool note_dir(struct chain *c, int dir)
@@ -170,6 +178,8 @@ static bool note_dir(struct chain *c, int dir)
     clock_gettime(CLOCK_REALTIME, &now);
     age = (now.tv_sec - st.st_mtim.tv_sec) * INT64_C(1000000000) + now.tv_nsec -
           st.st_mtim.tv_nsec;
+    if (c->dir_ino != 0 && c->dir_ino != st.st_ino)
+        lose_track(c);
     c->dir_ino = st.st_ino;
     if (age >= 0 && age <= RACY_NS)
         return false;
@@ -200,6 +210,8 @@ static bool without_listing(struct chain *c)
                   "can be",
                   c->dir, strerror(errno));
     c->dir_complained |= !is_to_come;
+    if (!is_to_come && !forbidden)
+        lose_track(c);
     c->dir_mtime = (struct timespec){ 0 };
     c->is_blind = true;
     return forbidden;

@@ -18,8 +18,6 @@
 /* A file that is empty, or a .gz that nothing can be made of, may still be in
  * the making for so long. */
 #define YOUNG_MS 5000
-/* A file that was begun so soon after the last line of another is the next one. */
-#define AT_ONCE_US 20000
 
 static void adopt(struct chain *c, struct file *f, struct entry *e)
 {
@@ -218,31 +216,18 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
 
 /* ---- after a look ---- */
 
-static bool was_begun_at_once(const struct file *next, const struct file *f)
+static bool is_deleted(const struct file *f)
 {
-    int64_t born_us;
     struct stat st;
 
-    return file_birth_us(next->fd, &born_us) && fstat(f->fd, &st) == 0 &&
-           born_us - st.st_mtim.tv_sec * INT64_C(1000000) -
-                   st.st_mtim.tv_nsec / 1000 <=
-               AT_ONCE_US;
-}
-
-/* Whether it was the log when somebody looked last, and has been renamed and
- * deleted since, while nobody could look: others may have come and gone. */
-static bool may_leave_gap(const struct chain *c, const struct file *f)
-{
-    return c->stood_still && f->fd >= 0 && f->next != NULL && !f->is_void &&
-           f->sibling.kind == SIBLING_NONE && !f->is_copy &&
-           !was_begun_at_once(f->next, f);
+    return f->fd >= 0 && !f->is_named && fstat(f->fd, &st) == 0 &&
+           st.st_nlink <= f->pinned;
 }
 
 static void clear_unseen(struct chain *c, struct file *f)
 {
     const struct name *gz = &f->names[FORM_GZ];
     bool was_named = f->is_named;
-    struct stat st;
 
     f->is_named = false;
     for (int i = 0; i < NFORMS; i++) {
@@ -257,9 +242,7 @@ static void clear_unseen(struct chain *c, struct file *f)
         free(f->path);
         f->path = xstrdup(gz->path);
     }
-    f->leaves_gap |= was_named && !f->is_named && may_leave_gap(c, f);
-    if (was_named && !f->is_named && f->fd >= 0 && f->next == NULL &&
-        fstat(f->fd, &st) == 0 && st.st_nlink <= f->pinned)
+    if (was_named && f->next == NULL && is_deleted(f))
         log_warn(c->who,
                  "%s was deleted; what its writer still holds open is read on",
                  f->path);
@@ -310,7 +293,38 @@ static void bound_held(struct chain *c)
     }
 }
 
-static void end_scan(struct chain *c)
+/* The last file of the chain with text of its own. */
+static struct file *newest(const struct chain *c)
+{
+    struct file *last = NULL;
+
+    for (struct file *f = c->oldest; f != NULL; f = f->next)
+        last = f->is_void ? last : f;
+    return last;
+}
+
+/*
+ * Files that came and went since the last look stood between `last`, which was
+ * the newest one then, and what is there now. Where nobody can tell whether there
+ * were any, there may have been if `last` is gone itself.
+ */
+static void note_passers(struct chain *c, struct file *last)
+{
+    enum passed_by passed = c->passed;
+
+    if (last != NULL && last->next == NULL && c->live == NULL)
+        return; /* until there is something behind them */
+    c->passed = PASSED_NONE;
+    if (last == NULL || last->next == NULL || last->is_void || last->leaves_gap)
+        return;
+    last->leaves_gap =
+        passed == PASSED_SOME ||
+        (passed == PASSED_UNKNOWN && !last->is_copy && is_deleted(last));
+    if (last->leaves_gap)
+        chain_changed(c, true);
+}
+
+static void end_scan(struct chain *c, struct file *last)
 {
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
         if (!c->is_blind)
@@ -328,6 +342,7 @@ static void end_scan(struct chain *c)
         if (f != c->live && !f->passed && !f->is_blank)
             pins_add(&c->pins, f);
     }
+    note_passers(c, last);
     bound_held(c);
     chain_drop_passed(c);
 }
@@ -515,6 +530,7 @@ static bool was_cut_since(const struct chain *c, const struct live *l)
 /* Whether to look again at once. */
 static bool scan(struct chain *c)
 {
+    struct file *last = newest(c);
     struct listing list;
     bool again;
 
@@ -530,7 +546,7 @@ static bool scan(struct chain *c)
         unsee(c);
     learn_heads(c);
     take_listing(c, &list);
-    end_scan(c);
+    end_scan(c, last);
     c->is_looking = false;
     c->was_scanned = true;
     again = was_cut_since(c, &list.live);
@@ -557,8 +573,18 @@ static bool is_unchanged(const struct chain *c)
 
 void chain_look(struct chain *c)
 {
-    if (chain_check_live(c) || is_unchanged(c))
-        return; /* it has looked, or need not */
+    enum passed_by passed = PASSED_NONE;
+
+    if (chain_check_live(c))
+        return; /* it has looked */
+    /* Before the directory is listed: what comes from now on is there then, or is
+     * asked for by the next look. */
+    if (c->passed_by != NULL)
+        passed = c->passed_by(c->arg);
+    if (is_unchanged(c))
+        return;
+    if (c->passed < passed)
+        c->passed = passed;
     while (scan(c))
         ;
 }

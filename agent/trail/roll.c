@@ -10,6 +10,8 @@
 #include "agent/base/sealed.h"
 
 #define TITLE "tallyman roll 1"
+/* Behind the word for the state of a file. */
+#define LACKING ",lacking"
 
 /* The words for what is lost, and how: it is told of by the same words after a
  * restart. One that was deleted shows by that it is not found. */
@@ -31,6 +33,11 @@ static const char *state_of(struct file *f)
 
 static bool parse_state(struct file *f, struct span word)
 {
+    size_t mark = strlen(LACKING);
+
+    f->leaves_gap = word.len > mark &&
+                    memcmp(word.at + word.len - mark, LACKING, mark) == 0;
+    word.len -= f->leaves_gap ? mark : 0;
     for (size_t i = 0; i < ARRAY_LEN(losses); i++) {
         if (losses[i] != NULL && span_is(word, losses[i])) {
             f->loss = (enum loss)i;
@@ -61,8 +68,9 @@ void roll_print(struct chain *c, struct buf *out)
             buf_printf(out, " -");
         clock_format(entered, f->entered_us, 6);
         buf_printf(out, " %s", entered);
-        buf_printf(out, " %s %.*s\n", state_of(f), (int)strcspn(f->path, "\n"),
-                   f->path);
+        buf_printf(out, " %s%s %.*s\n", state_of(f),
+                   f->leaves_gap && !f->passed ? LACKING : "",
+                   (int)strcspn(f->path, "\n"), f->path);
     }
     sealed_end(out);
 }

@@ -4,12 +4,13 @@
  *
  *   tallyman roll 1
  *   file <device inode length hash> <text bytes, or -> <time it was first seen>
- *     <read|rotated|live|cut|given-up> <path>         all in one line
+ *     <read|rotated|live|cut|given-up>[,lacking] <path>   all in one line
  *   ...                                               oldest first
  *   sum <sha256 of all lines above>
  *
  * "live": it might grow, as what was renamed just now does while its writer has
- * it open; its size then is no end. Files of which nothing is known but an inode
+ * it open; its size then is no end. "lacking": what came between it and the next
+ * one is gone, or may be, and not every reader has told of it yet. Files of which nothing is known but an inode
  * are left out.
  *
  * Names alone do not tell the order in which files were written, for a clock

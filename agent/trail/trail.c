@@ -27,12 +27,12 @@ struct trail {
     char *roll_name;
     char *watched; /* directory */
     struct watcher *watcher;
-    struct watch *watch;   /* NULL: there is an intake */
+    struct watch *watch; /* NULL: there is an intake */
+    struct passers *passers;
     struct intake *intake; /* of standard input, or NULL */
     struct waiter *waiters;
     struct saver *saver; /* of the roll; NULL: it is not remembered */
     struct chain chain;
-    uint64_t awake_ms; /* when we could have looked last */
     struct pace pace;
 };
 
@@ -55,29 +55,28 @@ static void follow_place(struct trail *t)
         return;
     log_info(t->who, "%s leads to %s now", t->conf->path, t->chain.dir);
     prefix = name_prefix(t->chain.base);
+    passers_free(t->passers);
+    t->passers = passers_new(t->chain.base);
+    watch_follow(t->watch, t->passers);
     watch_move(t->watch, t->chain.dir, prefix);
     free(prefix);
     free(t->watched);
     t->watched = xstrdup(t->chain.dir);
 }
 
-/* The timer alone comes at every poll. */
-static bool stood_still(struct trail *t)
+static enum passed_by passed_by(void *arg)
 {
-    uint64_t now = clock_mono_ms(), before = t->awake_ms;
+    struct trail *t = arg;
 
-    t->awake_ms = now;
-    return now - before > 2 * t->conf->poll;
+    return watch_passed_by(t->watch);
 }
 
 void trail_look_closely(struct trail *t)
 {
     if (t->watch == NULL)
         return; /* standard input tells by itself */
-    t->chain.stood_still = stood_still(t);
     (void)watch_take_names(t->watch);
     chain_look(&t->chain);
-    t->chain.stood_still = false;
     follow_place(t);
     pace_note(&t->pace, t->chain.grown, clock_mono_ms());
 }
@@ -86,8 +85,6 @@ void trail_look(struct trail *t)
 {
     if (t->watch != NULL && watch_take_names(t->watch))
         trail_look_closely(t);
-    else
-        t->awake_ms = clock_mono_ms();
 }
 
 static void listen_if_waited_for(struct trail *t)
@@ -280,12 +277,15 @@ struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
         t->saver =
             saver_open(loop, t->who, state, t->roll_name, "roll", &roll_ops, t);
     open_chain(t, state);
-    t->awake_ms = clock_mono_ms();
     t->watched = xstrdup(t->chain.dir);
     prefix = name_prefix(t->chain.base);
     t->watch =
         watch_open(w, t->who, t->chain.dir, prefix, conf->poll, on_hint, t);
     free(prefix);
+    t->passers = passers_new(t->chain.base);
+    watch_follow(t->watch, t->passers);
+    t->chain.passed_by = passed_by;
+    chain_look(&t->chain); /* what came and went meanwhile is unknown */
     return t;
 }
 
@@ -331,10 +331,18 @@ struct trail *trail_open_files(uv_loop_t *loop, const char *name,
     return NULL;
 }
 
-void trail_end_here(struct trail *t)
+static void close_watch(struct trail *t)
 {
     watch_close(t->watch);
     t->watch = NULL;
+    t->chain.passed_by = NULL;
+    passers_free(t->passers);
+    t->passers = NULL;
+}
+
+void trail_end_here(struct trail *t)
+{
+    close_watch(t);
     given_end(&t->chain);
 }
 
@@ -357,8 +365,7 @@ void trail_close(struct trail *t)
 {
     if (t == NULL)
         return;
-    watch_close(t->watch);
-    t->watch = NULL;
+    close_watch(t);
     intake_close(t->intake);
     if (t->saver != NULL)
         saver_close(t->saver, on_saver_closed);
@@ -541,8 +548,9 @@ bool trail_is_nothing_lost(struct file *f, uint64_t offset)
 {
     if (f->is_void)
         return true;
-    return f->loss == LOSS_DELETED && !f->might_grow && f->has_text_size &&
-           offset == f->text_size && f->next != NULL && f->next->remembered;
+    return f->loss == LOSS_DELETED && !f->might_grow && !f->leaves_gap &&
+           f->has_text_size && offset == f->text_size && f->next != NULL &&
+           f->next->remembered;
 }
 
 bool trail_may_lack(const struct file *f)

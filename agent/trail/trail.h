@@ -136,8 +136,8 @@ bool file_is_void(const struct file *f);
 /* Of a lost file: whether it was read to its end when it was still there, and
  * nothing can have come between it and the next one. */
 bool trail_is_nothing_lost(struct file *f, uint64_t offset);
-/* Whether what was written after it and before the next one may have been deleted
- * while we stood still: nobody can tell. */
+/* Whether what was written after it and before the next one was deleted before
+ * anybody saw it, or may have been. */
 bool trail_may_lack(const struct file *f);
 /* Whether a crash now would leave it in its place in the chain. */
 bool file_is_remembered(const struct file *f);

@@ -36,7 +36,10 @@
  * loop has others to serve while a storm of events goes on. */
 #define MAX_READS 16
 #define READ_SIZE 4096
-#define LONGEST   (sizeof(struct inotify_event) + NAME_MAX + 1)
+/* Who has to know all reads on for so long: as much as the queue can hold, by
+ * default, and half as much that comes meanwhile. */
+#define MAX_DRAINS 16
+#define LONGEST    (sizeof(struct inotify_event) + NAME_MAX + 1)
 
 struct watcher {
     uv_loop_t *loop;
@@ -62,6 +65,7 @@ struct watch {
     char *prefix;
     void (*hint)(void *arg);
     void *arg;
+    struct passers *passers; /* NULL: nobody asks */
     uint64_t poll_ms;
     uint64_t tick_at; /* in the loop's time */
     int wd;           /* -1 while the directory is not watched */
@@ -159,6 +163,8 @@ static void add_dir(struct watch *w, bool quiet)
     }
     if (w->wd == old)
         return;
+    if (w->passers != NULL)
+        passers_lose_track(w->passers);
     leave_wd(wr, old);
     w->bytes = true;
     names_changed(w);
@@ -210,6 +216,17 @@ static bool concerns(const struct watch *w, const struct inotify_event *ev)
     return strncmp(ev->name, w->prefix, strlen(w->prefix)) == 0;
 }
 
+static void note_name(struct watch *w, const struct inotify_event *ev)
+{
+    names_changed(w);
+    if (w->passers == NULL)
+        return;
+    if (ev->mask & (LEFT | IN_Q_OVERFLOW))
+        passers_lose_track(w->passers);
+    else
+        passers_note(w->passers, ev);
+}
+
 static void note(struct watcher *wr, const struct inotify_event *ev)
 {
     wr->overflows += (ev->mask & IN_Q_OVERFLOW) != 0;
@@ -219,7 +236,7 @@ static void note(struct watcher *wr, const struct inotify_event *ev)
         if (ev->mask & (BYTES | IN_Q_OVERFLOW))
             w->bytes = true;
         if (ev->mask & ~(uint32_t)BYTES)
-            names_changed(w);
+            note_name(w, ev);
         if (ev->mask & (LEFT | IN_Q_OVERFLOW)) /* for all we know */
             w->left = true;
         if (ev->mask & IN_IGNORED)
@@ -566,6 +583,23 @@ bool watch_take_names(struct watch *w)
 
     w->names = false;
     return names;
+}
+
+void watch_follow(struct watch *w, struct passers *p)
+{
+    w->passers = p;
+}
+
+enum passed_by watch_passed_by(struct watch *w)
+{
+    bool all = drain(w->watcher);
+
+    for (int i = 0; i < MAX_DRAINS && !all; i++)
+        all = drain(w->watcher);
+    if (!all || w->wd < 0)
+        passers_lose_track(w->passers);
+    tell_soon(w->watcher);
+    return passers_take(w->passers);
 }
 
 bool watch_has_inotify(const struct watch *w)

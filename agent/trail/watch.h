@@ -18,7 +18,7 @@
 
 #include <uv.h>
 
-#include "agent/base/bytes.h"
+#include "agent/trail/passers.h"
 
 struct watcher;
 struct watch;
@@ -53,6 +53,11 @@ void watch_forget(struct watch *w);
  * was last asked, as far as is known without asking the kernel: see
  * watch_forget(). Always true where only the timer looks. */
 bool watch_take_names(struct watch *w);
+/* What becomes of names in the directory is noted there from now on; the caller's.
+ * NULL: nowhere. */
+void watch_follow(struct watch *w, struct passers *p);
+/* What came and went in the directory since this was last asked, up to now. */
+enum passed_by watch_passed_by(struct watch *w);
 /* Whether the kernel tells us, or only the timer does. */
 bool watch_has_inotify(const struct watch *w);
 /* NULL is fine. No hint comes after this. */

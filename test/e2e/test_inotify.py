@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent import TRAIL_COUNTERS, parse_pairs
+from checks import assert_gap
 from test_places import DEAF, QUICK, new_log, start_as, wait_both
 from test_rotation import wait_stopped
 from wait import wait_until
@@ -63,6 +64,40 @@ def test_an_overflow_hides_what_happened_after_it(rig):
     rig.log.rotate()
     rig.log.append(10)
     wait_both(rig)
+
+
+def come_and_go(log) -> None:
+    """The log is rotated twice; of that nothing is left."""
+    expected = list(log.lines)
+    for _ in range(2):
+        log.rotate()
+        log.append(10)
+    for path in log.rotated:
+        path.unlink()
+    log.lines = expected + log.lines[-10:]
+
+
+def test_what_comes_and_goes_while_the_agent_stands_still_is_told_of(rig):
+    a = rig.start(trail=QUICK)
+    rig.log.append(10)
+    wait_both(rig)
+    wait_stopped(a)
+    come_and_go(rig.log)
+    a.send(18)
+    [gap] = rig.wait_gaps("Deleted")
+    assert_gap(gap, "Deleted", rig.log.lines[9], rig.log.lines[10])
+    wait_both(rig, gaps_apart=True)
+
+
+def test_an_overflow_may_hide_what_came_and_went(rig):
+    a = rig.start(trail=QUICK)
+    rig.log.append(10)
+    wait_both(rig)
+    overflow(rig, a)
+    come_and_go(rig.log)
+    a.send(18)
+    rig.wait_gaps("Deleted")
+    wait_both(rig, gaps_apart=True)
 
 
 def test_an_overflow_without_any_change(rig):

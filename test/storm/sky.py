@@ -93,7 +93,7 @@ class Sky:
         self.steps = collections.deque(plan.of("sky"))
         self.is_busy = False
         self.should_run = False
-        self.is_paused = self.is_full = False
+        self.is_paused = self.is_deaf = self.is_full = False
         self.met_full = False           # the disk was full in this life
         self.bulk_is_up = True
         self.lives = 0
@@ -215,6 +215,7 @@ class Sky:
     def overflow(self) -> None:
         """More changes in the directory than its queue takes while it stands still;
         two names in turn, since equal ones are merged."""
+        was_ready = self.agent.is_ready()
         self.pause()
         wait_until(lambda: self.state_of_agent() in "TZX", "the agent stands still")
         folder = os.open(self.writer.path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -228,6 +229,18 @@ class Sky:
         finally:
             os.close(folder)
             self.resume()
+        if was_ready:                   # else it had no queue yet
+            self.wait_told()
+
+    def wait_told(self) -> None:
+        """Until the agent knows that it was told too little: what comes and goes
+        before that may be among what it doubts."""
+        self.is_deaf = True
+        a = self.agent
+        wait_until(lambda: not a.is_running()
+                   or a.trail_counters()["inotify_overflows"] > 0,
+                   "the overflow is counted", 20, a.log)
+        self.is_deaf = False
 
     def state_of_agent(self) -> str:
         stat = Path(f"/proc/{self.agent.process.pid}/stat").read_text()
@@ -239,7 +252,8 @@ class Sky:
         return self.lives
 
     def is_watching(self) -> bool:
-        return self.should_run and not self.is_paused and self.agent.is_ready()
+        return (self.should_run and not self.is_paused and not self.is_deaf
+                and self.agent.is_ready())
 
     def wait_holds(self, dev: int, ino: int) -> bool:
         """It has that file open and nothing is being done to it; False: not soon."""

@@ -138,16 +138,6 @@ void logs_age(const char *name)
     EQ(0, utimensat(AT_FDCWD, logs_path(name), old, 0));
 }
 
-void logs_refresh(const char *name)
-{
-    struct timespec times[2];
-
-    EQ(0, clock_gettime(CLOCK_REALTIME, &times[0]));
-    times[0].tv_sec += 60;
-    times[1] = times[0];
-    EQ(0, utimensat(AT_FDCWD, logs_path(name), times, 0));
-}
-
 void logs_age_dir(void)
 {
     EQ(0, utimensat(AT_FDCWD, dir, old, 0));

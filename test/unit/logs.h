@@ -44,9 +44,6 @@ void logs_zip(const char *name, const char *to);
 void logs_copy(const char *name, const char *to);
 /* Its time of change is long ago: its writer has finished. */
 void logs_age(const char *name);
-/* The other way round: written a minute from now, so that whatever is made next
- * is made at once, however slow the machine. */
-void logs_refresh(const char *name);
 uint64_t logs_inode(const char *name);
 /* Nobody can tell by it any more that something changed just now. */
 void logs_age_dir(void);

@@ -48,7 +48,9 @@ static struct buf example(void)
     add(&c, "/var/log/empty", 3)->id.head_len = 0;
     add(&c, "/var/log/b.log", 5)->loss = LOSS_TRUNCATED;
     add(&c, "/var/log/c.log", 6)->loss = LOSS_GIVEN_UP;
-    add(&c, "/var/log/d.log", 7)->loss = LOSS_DELETED;
+    f = add(&c, "/var/log/d.log", 7);
+    f->loss = LOSS_DELETED;
+    f->leaves_gap = true;
     c.live = add(&c, "/var/log/a.log", 4);
     c.live->has_text_size = true;
     roll_print(&c, &text);
@@ -71,7 +73,7 @@ TEST(the_text_is_for_people_too)
                  "file 18446744073709551615 6 5 " HASH " - " WHEN
                  " given-up /var/log/c.log\n"
                  "file 18446744073709551615 7 5 " HASH " - " WHEN
-                 " rotated /var/log/d.log\n"
+                 " rotated,lacking /var/log/d.log\n"
                  "file 18446744073709551615 4 5 " HASH " 0 " WHEN
                  " live /var/log/a.log\n"),
             s);
