@@ -347,7 +347,7 @@ static enum cursor_what go_on(struct cursor *c, struct file *next)
 /* All of the file was read, but what came behind it may be gone. */
 static enum cursor_what lack(struct cursor *c, struct line *line)
 {
-    c->gap = (struct gap){ .loss = LOSS_DELETED };
+    c->gap = (struct gap){ .loss = LOSS_DELETED, .is_behind = true };
     *line = (struct line){ .offset = c->offset };
     c->gap_told = true;
     return CURSOR_GAP;

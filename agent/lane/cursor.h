@@ -40,6 +40,7 @@ struct gap {
     enum loss loss; /* LOSS_NONE: a hole of NULs in the file */
     uint64_t bytes;
     bool has_bytes; /* else nobody knows */
+    bool is_behind; /* DELETED: not of this file, but between it and the next */
 };
 
 struct cursor {

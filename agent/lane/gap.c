@@ -24,6 +24,10 @@ static const struct {
                                    "pin_max_bytes allows." },
 };
 
+static const char behind[] = "A log file was read to its end; what was written "
+                             "after it and before the next one was deleted "
+                             "before anybody saw it, or may have been.";
+
 const char *gap_reason(const struct gap *gap)
 {
     return kinds[gap->loss].reason;
@@ -72,7 +76,8 @@ void gap_print(const struct gap_record *g, struct buf *out, struct event *ev)
     add_text(out, "file", file_path(g->file));
     if (g->gap->has_bytes)
         buf_printf(out, ",\"bytes\":%" PRIu64, g->gap->bytes);
-    add_text(out, "message", kinds[g->gap->loss].message);
+    add_text(out, "message",
+             g->gap->is_behind ? behind : kinds[g->gap->loss].message);
     buf_add(out, "}", 1);
     *ev = (struct event){
         .line = span(out->at, out->len),

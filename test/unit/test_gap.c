@@ -118,6 +118,16 @@ TEST(what_is_not_known_is_left_out)
     done();
 }
 
+TEST(what_came_behind_a_file_is_not_said_to_be_of_it)
+{
+    prepare();
+    gap = (struct gap){ .loss = LOSS_DELETED, .is_behind = true };
+    print();
+    EQ_STR("Deleted", get("reason"));
+    OK(strstr(get("message"), "was read to its end") != NULL);
+    done();
+}
+
 TEST(each_loss_has_its_reason)
 {
     static const char *const want[] = {
