@@ -15,7 +15,7 @@ import pytest
 import faults
 from auditlog import document_of, id_of, index_of, make_line
 from bulk_server import BulkServer, claim_port, filter_path, gunzip, let_port_go
-from wait import wait_until
+from wait import SCALE, wait_until
 
 HEADERS = {"Content-Type": "application/x-ndjson"}
 
@@ -37,7 +37,8 @@ def body_of(lines: list[bytes]) -> bytes:
 
 class Client:
     def __init__(self, server: BulkServer) -> None:
-        self.http = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self.http = http.client.HTTPConnection("127.0.0.1", server.port,
+                                               timeout=10 * SCALE)
 
     def post(self, body: bytes, path: str = "/_bulk", **headers):
         self.http.request("POST", path, body, HEADERS | headers)
