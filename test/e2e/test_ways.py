@@ -242,7 +242,7 @@ def test_a_cluster_that_does_not_say_is_asked_again(rig):
     a.wait_log("cannot ask for the cluster's nodes: .*404")
     rig.log.append(10)
     all_in(rig, entry)
-    entry.nodes = {"f": node(found, "data")}
+    found.nodes = entry.nodes = {"f": node(found, "data")}     # it is asked next
     a.wait_log("1 new")
     rig.log.append(10)
     all_in(rig, entry, found)
