@@ -13,7 +13,7 @@ import pytest
 import faults
 from agent import CONFIG, run_program
 from auditlog import AuditLog, sequence
-from checks import assert_file_is, assert_once, file_has, has_all
+from checks import assert_file_is, file_has, has_all
 from test_outputs_are_independent import start_with_pipe
 from wait import wait_until
 
