@@ -2,7 +2,6 @@
 #include "agent/base/clock.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define US_PER_S    INT64_C(1000000)
 #define S_PER_DAY   INT64_C(86400)
@@ -14,7 +13,7 @@ int64_t clock_wall_us(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+    return clock_us_of(ts);
 }
 
 uint64_t clock_mono_ms(void)
@@ -23,6 +22,21 @@ uint64_t clock_mono_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int64_t clock_us_of(struct timespec t)
+{
+    return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+bool clock_is_same(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool clock_is_before(struct timespec a, struct timespec b)
+{
+    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
 
 /* Years begin in March here, so that the leap day comes last. */

@@ -9,6 +9,7 @@
 #define TALLYMAN_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "agent/base/bytes.h"
 
@@ -17,6 +18,11 @@
 
 int64_t clock_wall_us(void);
 uint64_t clock_mono_ms(void);
+
+/* What the kernel says of files. */
+int64_t clock_us_of(struct timespec t);
+bool clock_is_same(struct timespec a, struct timespec b);
+bool clock_is_before(struct timespec a, struct timespec b);
 
 /* RFC 3339, "2026-11-23T17:00:03[.fraction](Z|+hh:mm)", to microseconds;
  * further digits are cut off. CLOCK_NO_TIME where `s` is none. */

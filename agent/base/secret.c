@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/file.h"
 
 static void wipe(char **text)
@@ -79,8 +80,7 @@ int secret_read_file(const char *path, struct buf *out, struct err *e)
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+           a->st_size == b->st_size && clock_is_same(a->st_mtim, b->st_mtim);
 }
 
 int secret_refresh(struct secret *s, bool *changed, struct err *e)

@@ -336,15 +336,13 @@ static bool holds_something(const struct file *f)
 /* Neither by the time it bears nor by our own clock has it grown lately. */
 static bool is_quiet(struct file *f)
 {
-    int64_t now_ns = clock_wall_us() * 1000, age_ms;
     uint64_t now_ms = clock_mono_ms();
+    int64_t age_ms;
     struct stat st;
 
     if (fstat(f->fd, &st) != 0)
         return false;
-    age_ms = (now_ns - st.st_mtim.tv_sec * INT64_C(1000000000) -
-              st.st_mtim.tv_nsec) /
-             1000000;
+    age_ms = (clock_wall_us() - clock_us_of(st.st_mtim)) / 1000;
     if (age_ms >= (int64_t)f->chain->quiet_ms)
         return true;
     if (f->grown_ms == 0 || f->grown_to != (uint64_t)st.st_size) {

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/file.h"
 #include "agent/trail/gunzip.h"
 #include "agent/trail/known.h"
@@ -33,8 +34,7 @@ static bool has_inode(const struct file *f, enum form form,
 static bool same_state(const struct stat *a, const struct stat *b)
 {
     return same_inode(a, b) && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+           clock_is_same(a->st_mtim, b->st_mtim);
 }
 
 /* Half a first line is all it held: it begins like many another file. */

@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/trail/known.h"
 
 /* A directory that changed so shortly before we read it may change again
  * without its time of change showing it: that clock ticks in 4 ms or 10 ms. */
-#define RACY_NS    (50 * INT64_C(1000000))
+#define RACY_US    (50 * INT64_C(1000))
 #define SCAN_TRIES 16
 
 /* ---- entries ---- */
@@ -168,20 +169,17 @@ static void lose_track(struct chain *c)
  * may change again without its time of change showing it. */
 static bool note_dir(struct chain *c, int dir)
 {
-    struct timespec now;
     struct stat st;
-    int64_t age;
+    int64_t age_us;
 
     c->dir_mtime = (struct timespec){ 0 };
     if (fstat(dir, &st) != 0)
         return false;
-    clock_gettime(CLOCK_REALTIME, &now);
-    age = (now.tv_sec - st.st_mtim.tv_sec) * INT64_C(1000000000) + now.tv_nsec -
-          st.st_mtim.tv_nsec;
+    age_us = clock_wall_us() - clock_us_of(st.st_mtim);
     if (c->dir_ino != 0 && c->dir_ino != st.st_ino)
         lose_track(c);
     c->dir_ino = st.st_ino;
-    if (age >= 0 && age <= RACY_NS)
+    if (age_us >= 0 && age_us <= RACY_US)
         return false;
     c->dir_mtime = st.st_mtim;
     return true;
@@ -193,8 +191,7 @@ static bool has_changed(int dir, const struct stat *before)
     struct stat now;
 
     return fstat(dir, &now) != 0 ||
-           now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
-           now.st_mtim.tv_nsec != before->st_mtim.tv_nsec;
+           !clock_is_same(now.st_mtim, before->st_mtim);
 }
 
 /* Without a listing, what is known stays; where we may not list, at least the

@@ -370,13 +370,6 @@ struct pin_seer {
     struct file *live;      /* the same, if it is known */
 };
 
-static bool is_older(const struct stat *a, const struct stat *b)
-{
-    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
-        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
-    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
-}
-
 /* A pin that is all there is of a file, for the roll was not saved any more:
  * behind all that are known, among its like by age. */
 static struct file *enter_pin(const struct pin_seer *see, const struct stat *st)
@@ -385,9 +378,9 @@ static struct file *enter_pin(const struct pin_seer *see, const struct stat *st)
     struct file *f = c->oldest;
     struct stat other;
 
-    while (
-        f != NULL && f != see->live &&
-        !(f->is_bare_pin && fstat(f->fd, &other) == 0 && is_older(st, &other)))
+    while (f != NULL && f != see->live &&
+           !(f->is_bare_pin && fstat(f->fd, &other) == 0 &&
+             clock_is_before(st->st_mtim, other.st_mtim)))
         f = f->next;
     f = chain_add(c, f);
     f->is_bare_pin = true;
@@ -563,8 +556,7 @@ static bool is_unchanged(const struct chain *c)
     struct stat st;
 
     if (c->dir_mtime.tv_sec == 0 || c->is_unsettled || stat(c->dir, &st) != 0 ||
-        st.st_ino != c->dir_ino || st.st_mtim.tv_sec != c->dir_mtime.tv_sec ||
-        st.st_mtim.tv_nsec != c->dir_mtime.tv_nsec)
+        st.st_ino != c->dir_ino || !clock_is_same(st.st_mtim, c->dir_mtime))
         return false;
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
         return c->live == NULL;

@@ -222,3 +222,14 @@ TEST(the_clocks_run)
     OK(clock_wall_us() > parse("2020-01-01T00:00:00Z"));
     OK(clock_mono_ms() >= mono);
 }
+
+TEST(times_of_files_are_compared_to_the_nanosecond)
+{
+    struct timespec a = { 3, 999999999 }, b = { 4, 0 };
+
+    OK(clock_is_before(a, b) && !clock_is_before(b, a));
+    OK(!clock_is_before(a, a) && clock_is_same(a, a) && !clock_is_same(a, b));
+    b = (struct timespec){ 3, 999999998 };
+    OK(clock_is_before(b, a) && !clock_is_same(a, b));
+    EQ(3999999, clock_us_of(a));
+}
