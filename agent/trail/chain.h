@@ -98,8 +98,9 @@ struct chain {
     char *base; /* the live file's name there */
     struct pins pins;
     struct file *oldest;
-    uint64_t number;   /* of the file that came last */
-    struct file *live; /* what the path names now, or NULL */
+    uint64_t number;      /* of the file that came last */
+    uint64_t seen_number; /* and when the last look was over */
+    struct file *live;    /* what the path names now, or NULL */
     struct live_end live_end;
     struct timespec dir_mtime; /* at the last look; 0: look again */
     ino_t dir_ino;

@@ -436,22 +436,61 @@ static struct file *place_of(const struct chain *c, const struct file *f,
     return place;
 }
 
+/* Whether it was the log, and was cut, since the last look: so nobody has begun to
+ * read it. */
+static bool is_fresh_copy(const struct file *f)
+{
+    return f != NULL && f->is_copy && f->number > f->chain->seen_number;
+}
+
+static bool has_entry(const struct listing *list, const struct file *f)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->at[i].file == f)
+            return true;
+    }
+    return false;
+}
+
 /*
  * Files that were known keep their places; new ones come behind them, in the
  * order of their names. So a clock that was set back does not put a new file
  * before one that was read. Only where nothing is remembered do names alone
- * decide. Plain files first: a .gz is one of them, where it can be.
+ * decide.
+ * What the log held that was there when the directory was listed, `was`, may be in
+ * a copy by now: what is older than that comes before it, too.
  */
+static void order_new(struct chain *c, struct listing *list, struct file *was,
+                      struct file *live)
+{
+    struct file *place = live;
+
+    if (is_fresh_copy(was) && !has_entry(list, was))
+        place = was;
+    for (size_t i = list->n; i-- > 0;) { /* plain or not, by age */
+        struct file *f = list->at[i].file, *before;
+
+        if (list->at[i].is_new) {
+            before = place_of(c, f, place);
+            chain_move(c, f, before);
+            place = before == place ? f : place;
+        } else if (is_fresh_copy(f)) {
+            place = f;
+        }
+    }
+}
+
+/* Plain files first: a .gz is one of them, where it can be. */
 static void take_listing(struct chain *c, struct listing *list)
 {
     struct live *l = &list->live;
-    struct file *live, *filled;
+    struct file *live, *was, *filled;
 
     for (size_t i = 0; i < list->n; i++) {
         c->is_lumberjack |= list->at[i].sibling.kind == SIBLING_TIMED;
         see_known(c, &list->at[i]);
     }
-    live = known_live(c, l);
+    was = live = known_live(c, l);
     while ((filled = find_filled(c)) != NULL)
         see_filled(c, list, &live, filled);
     for (int form = 0; form < NFORMS; form++) {
@@ -466,12 +505,7 @@ static void take_listing(struct chain *c, struct listing *list)
 
         pins_each(&c->pins, see_pin, &see);
     }
-    for (size_t i = 0; i < list->n; i++) { /* plain or not, by age */
-        struct file *f = list->at[i].file;
-
-        if (list->at[i].is_new)
-            chain_move(c, f, place_of(c, f, live));
-    }
+    order_new(c, list, was, live);
     see_live(c, l, live);
 }
 
@@ -579,4 +613,5 @@ void chain_look(struct chain *c)
         c->passed = passed;
     while (scan(c))
         ;
+    c->seen_number = c->number;
 }

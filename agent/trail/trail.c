@@ -258,6 +258,9 @@ static void open_chain(struct trail *t, int state)
     c->pin_max_bytes = t->conf->pin_max_bytes;
     if (state >= 0)
         load_roll(t, state);
+    c->seen_number = c->number;
+    if (c->oldest != NULL) /* nobody saw what came and went since */
+        c->passed = PASSED_UNKNOWN;
     c->changed = on_chain_changed;
     c->arg = t;
     chain_look(c);

@@ -486,6 +486,33 @@ static void cut_and_write(void)
     logs_add("audit.log", "3\n");
 }
 
+static void cut_again(void)
+{
+    logs_cut("audit.log", 0);
+    logs_add("audit.log", "5\n");
+}
+
+TEST(what_came_before_a_log_that_is_cut_twice_in_one_look_stays_before_it)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_copy("audit.log", "audit.log.4");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log.3", "2\n");
+    logs_add("audit.log.2", "3\n");
+    logs_age("audit.log.3");
+    logs_age("audit.log.2");
+    logs_add("audit.log", "4\n");
+    logs_copy("audit.log", "audit.log.1");
+    file = "audit.log.3";
+    reads_before = 0;
+    when_read = cut_again;
+    EQ_STR("2|3|4|5|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_log_that_is_cut_once_its_copy_is_listed_comes_after_the_copy)
 {
     logs_prepare();
@@ -562,7 +589,7 @@ TEST(what_is_copied_and_cut_twice_in_one_look_is_read_in_its_copies)
     logs_add(T1, "0\n");
     logs_add(T2, "00\n");
     look_and_when_read(T1, and_again);
-    EQ_STR("2|3|0|00|4|", logs_rest());
+    EQ_STR("2|0|00|3|4|", logs_rest());
     logs_stop();
 }
 
