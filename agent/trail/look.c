@@ -293,29 +293,33 @@ static void bound_held(struct chain *c)
     }
 }
 
-/* The last file of the chain with text of its own. */
-static struct file *newest(const struct chain *c)
+/* The newest file when the last look was over; after a start, a pin of before that
+ * no roll has is newer. */
+static struct file *last_seen(const struct chain *c)
 {
     struct file *last = NULL;
 
-    for (struct file *f = c->oldest; f != NULL; f = f->next)
-        last = f->is_void ? last : f;
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (!f->is_void && (f->number <= c->seen_number || f->is_bare_pin))
+            last = f;
+    }
     return last;
 }
 
 /*
- * Files that came and went since the last look stood between `last`, which was
- * the newest one then, and what is there now. Where nobody can tell whether there
- * were any, there may have been if `last` is gone itself.
+ * Files that came and went since the last look stood between the newest one of
+ * then and what is there now. Where nobody can tell whether there were any, there
+ * may have been if that one is gone itself.
  */
-static void note_passers(struct chain *c, struct file *last)
+static void note_passers(struct chain *c)
 {
+    struct file *last = last_seen(c);
     enum passed_by passed = c->passed;
 
     if (last != NULL && last->next == NULL && c->live == NULL)
         return; /* until there is something behind them */
     c->passed = PASSED_NONE;
-    if (last == NULL || last->next == NULL || last->is_void || last->leaves_gap)
+    if (last == NULL || last->next == NULL || last->leaves_gap)
         return;
     last->leaves_gap =
         passed == PASSED_SOME ||
@@ -324,7 +328,7 @@ static void note_passers(struct chain *c, struct file *last)
         chain_changed(c, true);
 }
 
-static void end_scan(struct chain *c, struct file *last)
+static void end_scan(struct chain *c)
 {
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
         if (!c->is_blind)
@@ -342,7 +346,7 @@ static void end_scan(struct chain *c, struct file *last)
         if (f != c->live && !f->passed && !f->is_blank)
             pins_add(&c->pins, f);
     }
-    note_passers(c, last);
+    note_passers(c);
     bound_held(c);
     chain_drop_passed(c);
 }
@@ -557,7 +561,6 @@ static bool was_cut_since(const struct chain *c, const struct live *l)
 /* Whether to look again at once. */
 static bool scan(struct chain *c)
 {
-    struct file *last = newest(c);
     struct listing list;
     bool again;
 
@@ -573,7 +576,7 @@ static bool scan(struct chain *c)
         unsee(c);
     learn_heads(c);
     take_listing(c, &list);
-    end_scan(c, last);
+    end_scan(c);
     c->is_looking = false;
     c->was_scanned = true;
     again = was_cut_since(c, &list.live);

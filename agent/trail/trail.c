@@ -259,8 +259,7 @@ static void open_chain(struct trail *t, int state)
     if (state >= 0)
         load_roll(t, state);
     c->seen_number = c->number;
-    if (c->oldest != NULL) /* nobody saw what came and went since */
-        c->passed = PASSED_UNKNOWN;
+    c->passed = PASSED_UNKNOWN; /* nobody saw what came and went since */
     c->changed = on_chain_changed;
     c->arg = t;
     chain_look(c);

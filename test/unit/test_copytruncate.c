@@ -513,6 +513,25 @@ TEST(what_came_before_a_log_that_is_cut_twice_in_one_look_stays_before_it)
     logs_stop();
 }
 
+TEST(what_came_and_went_before_a_log_was_cut_twice_is_told_of_before_its_text)
+{
+    logs_prepare();
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_copy("audit.log", "audit.log.3");
+    logs_cut("audit.log", 0);
+    logs_add("audit.log.2", "2\n");
+    logs_delete("audit.log.2");
+    logs_add("audit.log", "4\n");
+    logs_copy("audit.log", "audit.log.1");
+    file = "audit.log.3";
+    reads_before = 0;
+    when_read = cut_again;
+    EQ_STR("gap:deleted|4|5|", logs_rest());
+    logs_stop();
+}
+
 TEST(a_log_that_is_cut_once_its_copy_is_listed_comes_after_the_copy)
 {
     logs_prepare();

@@ -427,6 +427,44 @@ TEST(what_is_deleted_while_nobody_runs_is_read_by_its_pin)
     logs_stop();
 }
 
+/* The last file that was known is pinned; others come and go while nobody runs. */
+static void pin_and_lose_the_next(void)
+{
+    logs_prepare();
+    logs_conf.quiet = 0;
+    logs_add("audit.log", "1\n");
+    logs_start();
+    logs_move("audit.log", T1);
+    logs_look();
+    logs_stop();
+    EQ(1, logs_pins());
+    logs_add(T2, "2\n");
+    logs_add("audit.log", "3\n");
+    logs_delete(T1);
+    logs_delete(T2);
+}
+
+TEST(what_came_behind_a_pinned_file_while_nobody_ran_may_be_gone)
+{
+    pin_and_lose_the_next();
+    logs_start();
+    EQ_STR("1|gap:deleted|3|", logs_rest());
+    logs_stop();
+}
+
+TEST(what_came_behind_a_pin_that_no_roll_has_may_be_gone)
+{
+    char path[256];
+
+    pin_and_lose_the_next();
+    snprintf(path, sizeof(path), "%s/audit.roll", logs_state);
+    EQ(0, unlink(path));
+    logs_has_place = false;
+    logs_start();
+    EQ_STR("1|gap:deleted|3|", logs_rest());
+    logs_stop();
+}
+
 TEST(pins_of_files_that_were_read_meanwhile_are_removed)
 {
     char path[256];
