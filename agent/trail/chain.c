@@ -449,6 +449,8 @@ static void go_on_anew(struct chain *c, struct file *f)
 
 void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
 {
+    bool was_looking = c->is_looking;
+
     if (f->loss != LOSS_NONE || f->fd < 0)
         return;
     log_warn(c->who,
@@ -467,9 +469,12 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
     f->text_size = f->cut->end.at; /* not that of what stands there now, and */
     f->might_grow = true;          /* as much as anybody saw of it */
     f->is_copy = true;
-    go_on_anew(c, f);
+    c->is_looking =
+        true;         /* what came before it is found by the look, and only */
+    go_on_anew(c, f); /* then is there an order to tell of */
+    c->is_looking = was_looking;
     c->dir_mtime = (struct timespec){ 0 };
-    if (!c->is_looking)
+    if (!was_looking)
         chain_look(c);
 }
 

@@ -571,18 +571,14 @@ static bool scan(struct chain *c)
         return false;
     }
     c->is_unsettled = false;
-    c->is_looking = true;
     if (!c->is_blind)
         unsee(c);
     learn_heads(c);
     take_listing(c, &list);
     end_scan(c);
-    c->is_looking = false;
     c->was_scanned = true;
     again = was_cut_since(c, &list.live);
     listing_free(&list);
-    if (c->has_changed) /* whoever is told sees it in order */
-        chain_changed(c, c->is_urgent);
     (void)chain_check_live(c);
     return again || has_new_cut(c);
 }
@@ -614,7 +610,11 @@ void chain_look(struct chain *c)
         return;
     if (c->passed < passed)
         c->passed = passed;
+    c->is_looking = true;
     while (scan(c))
         ;
+    c->is_looking = false;
     c->seen_number = c->number;
+    if (c->has_changed) /* whoever is told sees it in order */
+        chain_changed(c, c->is_urgent);
 }
