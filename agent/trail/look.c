@@ -293,41 +293,6 @@ static void bound_held(struct chain *c)
     }
 }
 
-/* The newest file when the last look was over; after a start, a pin of before that
- * no roll has is newer. */
-static struct file *last_seen(const struct chain *c)
-{
-    struct file *last = NULL;
-
-    for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (!f->is_void && (f->number <= c->seen_number || f->is_bare_pin))
-            last = f;
-    }
-    return last;
-}
-
-/*
- * Files that came and went since the last look stood between the newest one of
- * then and what is there now. Where nobody can tell whether there were any, there
- * may have been if that one is gone itself.
- */
-static void note_passers(struct chain *c)
-{
-    struct file *last = last_seen(c);
-    enum passed_by passed = c->passed;
-
-    if (last != NULL && last->next == NULL && c->live == NULL)
-        return; /* until there is something behind them */
-    c->passed = PASSED_NONE;
-    if (last == NULL || last->next == NULL || last->leaves_gap)
-        return;
-    last->leaves_gap =
-        passed == PASSED_SOME ||
-        (passed == PASSED_UNKNOWN && !last->is_copy && is_deleted(last));
-    if (last->leaves_gap)
-        chain_changed(c, true);
-}
-
 static void end_scan(struct chain *c)
 {
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
@@ -346,7 +311,6 @@ static void end_scan(struct chain *c)
         if (f != c->live && !f->passed && !f->is_blank)
             pins_add(&c->pins, f);
     }
-    note_passers(c);
     bound_held(c);
     chain_drop_passed(c);
 }
@@ -558,6 +522,41 @@ static bool was_cut_since(const struct chain *c, const struct live *l)
            live_was_cut(l, c->live->fd);
 }
 
+/* The newest file when the last look was over; after a start, a pin of before that
+ * no roll has is newer. */
+static struct file *last_seen(const struct chain *c)
+{
+    struct file *last = NULL;
+
+    for (struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (!f->is_void && (f->number <= c->seen_number || f->is_bare_pin))
+            last = f;
+    }
+    return last;
+}
+
+/*
+ * Files that came and went since the last look stood between the newest one of
+ * then and what is there now. Where nobody can tell whether there were any, there
+ * may have been if that one is gone itself.
+ */
+static void note_passers(struct chain *c)
+{
+    struct file *last = last_seen(c);
+    enum passed_by passed = c->passed;
+
+    if (last != NULL && last->next == NULL && c->live == NULL)
+        return; /* until there is something behind them */
+    c->passed = PASSED_NONE;
+    if (last == NULL || last->next == NULL || last->leaves_gap)
+        return;
+    last->leaves_gap =
+        passed == PASSED_SOME ||
+        (passed == PASSED_UNKNOWN && !last->is_copy && is_deleted(last));
+    if (last->leaves_gap)
+        chain_changed(c, true);
+}
+
 /* Whether to look again at once. */
 static bool scan(struct chain *c)
 {
@@ -580,7 +579,10 @@ static bool scan(struct chain *c)
     again = was_cut_since(c, &list.live);
     listing_free(&list);
     (void)chain_check_live(c);
-    return again || has_new_cut(c);
+    again = again || has_new_cut(c);
+    if (!again)
+        note_passers(c); /* by then each file has its name, if it has one */
+    return again;
 }
 
 /* Whether the disk is as it was at the last scan. */
