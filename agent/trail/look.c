@@ -535,10 +535,23 @@ static struct file *last_seen(const struct chain *c)
     return last;
 }
 
+static void note_lack(struct file *f)
+{
+    if (!f->leaves_gap)
+        chain_changed(f->chain, true);
+    f->leaves_gap = true;
+}
+
+/* Where nobody can tell, others may have gone if this one has. */
+static void doubt(struct file *f)
+{
+    if (!f->is_copy && (is_deleted(f) || f->loss == LOSS_DELETED))
+        note_lack(f);
+}
+
 /*
  * Files that came and went since the last look stood between the newest one of
- * then and what is there now. Where nobody can tell whether there were any, there
- * may have been if that one is gone itself.
+ * then and what is there now; or before a pin of which the roll knew nothing.
  */
 static void note_passers(struct chain *c)
 {
@@ -548,13 +561,16 @@ static void note_passers(struct chain *c)
     if (last != NULL && last->next == NULL && c->live == NULL)
         return; /* until there is something behind them */
     c->passed = PASSED_NONE;
-    if (last == NULL || last->next == NULL || last->leaves_gap)
+    if (passed == PASSED_NONE || last == NULL || last->next == NULL)
         return;
-    last->leaves_gap =
-        passed == PASSED_SOME ||
-        (passed == PASSED_UNKNOWN && !last->is_copy && is_deleted(last));
-    if (last->leaves_gap)
-        chain_changed(c, true);
+    if (passed == PASSED_SOME)
+        note_lack(last);
+    else
+        doubt(last);
+    for (struct file *f = c->oldest; f->next != NULL; f = f->next) {
+        if (f->next->is_bare_pin && passed == PASSED_UNKNOWN)
+            doubt(f);
+    }
 }
 
 /* Whether to look again at once. */

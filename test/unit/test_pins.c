@@ -465,6 +465,33 @@ TEST(what_came_behind_a_pin_that_no_roll_has_may_be_gone)
     logs_stop();
 }
 
+/* A kill came before the roll was saved that has the second one. */
+TEST(what_came_between_two_pins_may_be_gone)
+{
+    struct buf roll = { 0 };
+    char path[256];
+    int fd;
+
+    pin_and_lose_the_next();
+    snprintf(path, sizeof(path), "%s/audit.roll", logs_state);
+    logs_load(path, &roll);
+    logs_move("audit.log", T3);
+    logs_add("audit.log", "4\n");
+    logs_start();
+    logs_stop();
+    EQ(2, logs_pins());
+    logs_delete(T3);
+    fd = open(path, O_WRONLY | O_TRUNC);
+    EQ(roll.len, write(fd, roll.at, roll.len));
+    close(fd);
+    buf_free(&roll);
+    logs_has_place = false;
+    logs_start();
+    logs_restart();
+    EQ_STR("1|gap:deleted|3|gap:deleted|4|", logs_rest());
+    logs_stop();
+}
+
 TEST(pins_of_files_that_were_read_meanwhile_are_removed)
 {
     char path[256];
