@@ -522,6 +522,13 @@ static bool was_cut_since(const struct chain *c, const struct live *l)
            live_was_cut(l, c->live->fd);
 }
 
+/* A pin of which the roll knew nothing. One without text is no sign of anything:
+ * its .gz may be there, unrecognized. */
+static bool tells_of_itself(const struct file *f)
+{
+    return f->is_bare_pin && f->id.head_len > 0;
+}
+
 /* The newest file when the last look was over; after a start, a pin of before that
  * no roll has is newer. */
 static struct file *last_seen(const struct chain *c)
@@ -529,7 +536,7 @@ static struct file *last_seen(const struct chain *c)
     struct file *last = NULL;
 
     for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (!f->is_void && (f->number <= c->seen_number || f->is_bare_pin))
+        if (!f->is_void && (f->number <= c->seen_number || tells_of_itself(f)))
             last = f;
     }
     return last;
@@ -568,7 +575,7 @@ static void note_passers(struct chain *c)
     else
         doubt(last);
     for (struct file *f = c->oldest; f->next != NULL; f = f->next) {
-        if (f->next->is_bare_pin && passed == PASSED_UNKNOWN)
+        if (passed == PASSED_UNKNOWN && tells_of_itself(f->next))
             doubt(f);
     }
 }

@@ -465,6 +465,30 @@ TEST(what_came_behind_a_pin_that_no_roll_has_may_be_gone)
     logs_stop();
 }
 
+TEST(a_pin_of_nothing_that_no_roll_has_leaves_no_doubt)
+{
+    char path[256];
+
+    logs_prepare();
+    logs_conf.quiet = 0;
+    logs_add("audit.log", "1\n");
+    logs_start();
+    EQ_STR("1|", logs_rest());
+    logs_stop();
+    logs_add("empty", "");
+    snprintf(path, sizeof(path), "%s/audit.pins", logs_state);
+    EQ(0, mkdir(path, 0700));
+    snprintf(path, sizeof(path), "%s/audit.pins/%s", logs_state,
+             pin_of("empty", ""));
+    EQ(0, link(logs_path("empty"), path));
+    logs_delete("empty");
+    logs_move("audit.log", T1);
+    logs_add("audit.log", "2\n");
+    logs_start();
+    EQ_STR("2|", logs_rest());
+    logs_stop();
+}
+
 /* A kill came before the roll was saved that has the second one. */
 TEST(what_came_between_two_pins_may_be_gone)
 {
