@@ -304,8 +304,7 @@ static void end_scan(struct chain *c)
         note_lost(c, f);
         if (f->cut != NULL && f->cut->is_listed)
             file_end_cut(f);
-        c->is_unsettled |=
-            !f->passed && (f->is_blank || (f->fd < 0 && f->loss == LOSS_NONE));
+        c->is_unsettled |= !f->passed && f->fd < 0 && f->loss == LOSS_NONE;
         if (f->fd >= 0)
             f->might_grow = !chain_is_final(f);
         if (f != c->live && !f->passed && !f->is_blank)
@@ -608,13 +607,28 @@ static bool scan(struct chain *c)
     return again;
 }
 
+/* Whether one that was empty when it came has something in it now: that does not
+ * show by the directory. */
+static bool is_one_filled(const struct chain *c)
+{
+    struct stat st;
+
+    for (const struct file *f = c->oldest; f != NULL; f = f->next) {
+        if (f->is_blank && !f->passed && f->fd >= 0 &&
+            (fstat(f->fd, &st) != 0 || st.st_size > 0))
+            return true;
+    }
+    return false;
+}
+
 /* Whether the disk is as it was at the last scan. */
 static bool is_unchanged(const struct chain *c)
 {
     struct stat st;
 
     if (c->dir_mtime.tv_sec == 0 || c->is_unsettled || stat(c->dir, &st) != 0 ||
-        st.st_ino != c->dir_ino || !clock_is_same(st.st_mtim, c->dir_mtime))
+        st.st_ino != c->dir_ino || !clock_is_same(st.st_mtim, c->dir_mtime) ||
+        is_one_filled(c))
         return false;
     if (stat(c->path, &st) != 0 || !S_ISREG(st.st_mode))
         return c->live == NULL;

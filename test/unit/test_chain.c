@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 static int list_error; /* 0: a directory can be listed */
+static unsigned listings;
 
 DIR *opendir(const char *path)
 {
+    listings++;
     errno = list_error;
     return list_error != 0
                ? NULL
@@ -314,6 +316,21 @@ TEST(empty_files_are_passed)
 
 /* Later it would come behind the log, which would be left for it if it was
  * deleted under its writer then. */
+TEST(an_empty_file_is_no_reason_to_list_the_directory_at_each_step)
+{
+    logs_prepare();
+    logs_add(T1, "1\n");
+    logs_add(T2, "2\n");
+    logs_add(T3, "");
+    logs_add("audit.log", "4\n");
+    logs_age_dir();
+    logs_start();
+    listings = 0;
+    EQ_STR("1|2|4|", logs_rest());
+    EQ(0, listings);
+    logs_stop();
+}
+
 TEST(an_empty_sibling_of_before_the_start_has_its_place_at_once)
 {
     logs_prepare();
