@@ -557,7 +557,8 @@ static void doubt(struct file *f)
 
 /*
  * Files that came and went since the last look stood between the newest one of
- * then and what is there now; or before a pin of which the roll knew nothing.
+ * then and what is there now; or between what is in the roll and the pins which
+ * are not: they were linked one after the other.
  */
 static void note_passers(struct chain *c)
 {
@@ -574,7 +575,8 @@ static void note_passers(struct chain *c)
     else
         doubt(last);
     for (struct file *f = c->oldest; f->next != NULL; f = f->next) {
-        if (passed == PASSED_UNKNOWN && tells_of_itself(f->next))
+        if (passed == PASSED_UNKNOWN && !f->is_bare_pin &&
+            tells_of_itself(f->next))
             doubt(f);
     }
 }

@@ -476,7 +476,7 @@ def test_without_the_last_roll_the_one_before_is_used(rig, damage):
 @pytest.mark.parametrize("damage", ["empty", "missing"])
 def test_an_unusable_roll_while_an_output_is_behind(rig, damage):
     """What was deleted meanwhile is held by its link in the state directory, which
-    does not need the roll."""
+    does not need the roll. Without it nobody knows what came behind the last one."""
     rig.bulk.stop()
     a = rig.start({"search": small(rig), "archive": rig.file()}, trail=QUICK)
     for _ in range(3):
@@ -493,7 +493,9 @@ def test_an_unusable_roll_while_an_output_is_behind(rig, damage):
     a.start()
     rig.bulk.start()
     rig.wait_delivered()
-    rig.wait_archived()
+    [gap] = rig.wait_gaps("Deleted")
+    assert_gap(gap, "Deleted", rig.log.lines[-2], rig.log.lines[-1])
+    rig.wait_archived(gaps_apart=True)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
