@@ -314,8 +314,6 @@ TEST(empty_files_are_passed)
     logs_stop();
 }
 
-/* Later it would come behind the log, which would be left for it if it was
- * deleted under its writer then. */
 TEST(an_empty_file_is_no_reason_to_list_the_directory_at_each_step)
 {
     logs_prepare();
@@ -331,6 +329,8 @@ TEST(an_empty_file_is_no_reason_to_list_the_directory_at_each_step)
     logs_stop();
 }
 
+/* Later it would come behind the log, which would be left for it if it was
+ * deleted under its writer then. */
 TEST(an_empty_sibling_of_before_the_start_has_its_place_at_once)
 {
     logs_prepare();
