@@ -255,6 +255,14 @@ bool file_birth_us(int fd, int64_t *us)
     return true;
 }
 
+bool file_is_deleted(const struct file *f)
+{
+    struct stat st;
+
+    return f->fd >= 0 && !f->is_named && fstat(f->fd, &st) == 0 &&
+           st.st_nlink <= f->pinned;
+}
+
 uint64_t file_held_bytes(const struct file *f)
 {
     struct stat st;

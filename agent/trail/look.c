@@ -14,6 +14,7 @@
 #include "agent/base/log.h"
 #include "agent/trail/gunzip.h"
 #include "agent/trail/known.h"
+#include "agent/trail/loss.h"
 
 /* A file that is empty, or a .gz that nothing can be made of, may still be in
  * the making for so long. */
@@ -216,14 +217,6 @@ static void see_live(struct chain *c, struct live *l, struct file *f)
 
 /* ---- after a look ---- */
 
-static bool is_deleted(const struct file *f)
-{
-    struct stat st;
-
-    return f->fd >= 0 && !f->is_named && fstat(f->fd, &st) == 0 &&
-           st.st_nlink <= f->pinned;
-}
-
 static void clear_unseen(struct chain *c, struct file *f)
 {
     const struct name *gz = &f->names[FORM_GZ];
@@ -242,55 +235,10 @@ static void clear_unseen(struct chain *c, struct file *f)
         free(f->path);
         f->path = xstrdup(gz->path);
     }
-    if (was_named && f->next == NULL && is_deleted(f))
+    if (was_named && f->next == NULL && file_is_deleted(f))
         log_warn(c->who,
                  "%s was deleted; what its writer still holds open is read on",
                  f->path);
-}
-
-/* Where there is nothing left of a file that somebody has yet to read. The copy
- * of one that was cut after the directory was listed is in the next listing. */
-static void note_lost(struct chain *c, struct file *f)
-{
-    if (f->fd >= 0 || f->passed || f->is_named || f->loss != LOSS_NONE ||
-        (f->cut != NULL && !f->cut->is_listed))
-        return;
-    f->loss = f->cut != NULL ? LOSS_TRUNCATED : LOSS_DELETED;
-    chain_changed(c, f->loss == LOSS_TRUNCATED);
-}
-
-static void give_up(struct chain *c, struct file *f, uint64_t n)
-{
-    pins_remove(&c->pins, f);
-    file_close(f);
-    file_open(f); /* there may be a .gz of it */
-    if (f->fd >= 0)
-        return;
-    log_error(c->who,
-              "%s was deleted and not read to its end yet; it took %llu bytes "
-              "of the disk and is given up, for pin_max_bytes is %llu",
-              f->path, (unsigned long long)n,
-              (unsigned long long)c->pin_max_bytes);
-    f->loss = LOSS_GIVEN_UP;
-    c->given_up_bytes += n;
-    chain_changed(c, true); /* that it is told of once, as that */
-}
-
-/* Deleted files that are held take up the disk all the same. */
-static void bound_held(struct chain *c)
-{
-    uint64_t held = 0;
-
-    for (struct file *f = c->oldest; f != NULL; f = f->next)
-        held += file_held_bytes(f);
-    for (struct file *f = c->oldest; f != NULL && held > c->pin_max_bytes;
-         f = f->next) {
-        uint64_t n = file_held_bytes(f);
-
-        if (n > 0)
-            give_up(c, f, n);
-        held -= n;
-    }
 }
 
 static void end_scan(struct chain *c)
@@ -301,7 +249,7 @@ static void end_scan(struct chain *c)
         if (f->fd < 0 && !f->passed && f->loss == LOSS_NONE)
             file_open(f);
         file_update_head(f);
-        note_lost(c, f);
+        loss_note(c, f);
         if (f->cut != NULL && f->cut->is_listed)
             file_end_cut(f);
         c->is_unsettled |= !f->passed && f->fd < 0 && f->loss == LOSS_NONE;
@@ -310,7 +258,7 @@ static void end_scan(struct chain *c)
         if (f != c->live && !f->passed && !f->is_blank)
             pins_add(&c->pins, f);
     }
-    bound_held(c);
+    loss_bound_held(c);
     chain_drop_passed(c);
 }
 
@@ -521,66 +469,6 @@ static bool was_cut_since(const struct chain *c, const struct live *l)
            live_was_cut(l, c->live->fd);
 }
 
-/* A pin of which the roll knew nothing. One without text is no sign of anything:
- * its .gz may be there, unrecognized. */
-static bool tells_of_itself(const struct file *f)
-{
-    return f->is_bare_pin && f->id.head_len > 0;
-}
-
-/* The newest file when the last look was over; after a start, a pin of before that
- * no roll has is newer. */
-static struct file *last_seen(const struct chain *c)
-{
-    struct file *last = NULL;
-
-    for (struct file *f = c->oldest; f != NULL; f = f->next) {
-        if (!f->is_void && (f->number <= c->seen_number || tells_of_itself(f)))
-            last = f;
-    }
-    return last;
-}
-
-static void note_lack(struct file *f)
-{
-    if (!f->leaves_gap)
-        chain_changed(f->chain, true);
-    f->leaves_gap = true;
-}
-
-/* Where nobody can tell, others may have gone if this one has. */
-static void doubt(struct file *f)
-{
-    if (!f->is_copy && (is_deleted(f) || f->loss == LOSS_DELETED))
-        note_lack(f);
-}
-
-/*
- * Files that came and went since the last look stood between the newest one of
- * then and what is there now; or between what is in the roll and the pins which
- * are not: they were linked one after the other.
- */
-static void note_passers(struct chain *c)
-{
-    struct file *last = last_seen(c);
-    enum passed_by passed = c->passed;
-
-    if (last != NULL && last->next == NULL && c->live == NULL)
-        return; /* until there is something behind them */
-    c->passed = PASSED_NONE;
-    if (passed == PASSED_NONE || last == NULL || last->next == NULL)
-        return;
-    if (passed == PASSED_SOME)
-        note_lack(last);
-    else
-        doubt(last);
-    for (struct file *f = c->oldest; f->next != NULL; f = f->next) {
-        if (passed == PASSED_UNKNOWN && !f->is_bare_pin &&
-            tells_of_itself(f->next))
-            doubt(f);
-    }
-}
-
 /* Whether to look again at once. */
 static bool scan(struct chain *c)
 {
@@ -605,7 +493,8 @@ static bool scan(struct chain *c)
     (void)chain_check_live(c);
     again = again || has_new_cut(c);
     if (!again)
-        note_passers(c); /* by then each file has its name, if it has one */
+        loss_note_passers(
+            c); /* by then each file has its name, if it has one */
     return again;
 }
 
