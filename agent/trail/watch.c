@@ -617,6 +617,7 @@ void watch_close(struct watch *w)
     wr = w->watcher;
     wd = w->wd;
     heed(w, false, false);
+    w->passers = NULL; /* it stays in the list while hints are told */
     w->closed = true;
     w->wd = -1;
     leave_wd(wr, wd);

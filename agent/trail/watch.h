@@ -56,7 +56,8 @@ bool watch_take_names(struct watch *w);
 /* What becomes of names in the directory is noted there from now on; the caller's.
  * NULL: nowhere. */
 void watch_follow(struct watch *w, struct passers *p);
-/* What came and went in the directory since this was last asked, up to now. */
+/* What came and went in the directory since this was last asked, up to now, by what
+ * was noted: watch_follow() comes first. */
 enum passed_by watch_passed_by(struct watch *w);
 /* Whether the kernel tells us, or only the timer does. */
 bool watch_has_inotify(const struct watch *w);
