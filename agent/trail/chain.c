@@ -244,17 +244,6 @@ int64_t file_rotated_ms(const struct file *f)
     return st.st_mtim.tv_sec * INT64_C(1000);
 }
 
-bool file_birth_us(int fd, int64_t *us)
-{
-    struct statx st;
-
-    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 ||
-        (st.stx_mask & STATX_BTIME) == 0)
-        return false;
-    *us = st.stx_btime.tv_sec * INT64_C(1000000) + st.stx_btime.tv_nsec / 1000;
-    return true;
-}
-
 bool file_is_deleted(const struct file *f)
 {
     struct stat st;
@@ -477,9 +466,10 @@ void chain_cut(struct chain *c, struct file *f, uint64_t at, struct span before)
     f->text_size = f->cut->end.at; /* not that of what stands there now, and */
     f->might_grow = true;          /* as much as anybody saw of it */
     f->is_copy = true;
-    c->is_looking =
-        true;         /* what came before it is found by the look, and only */
-    go_on_anew(c, f); /* then is there an order to tell of */
+    /* What came before it is found by the look: only then is there an order to
+     * tell of. */
+    c->is_looking = true;
+    go_on_anew(c, f);
     c->is_looking = was_looking;
     c->dir_mtime = (struct timespec){ 0 };
     if (!was_looking)

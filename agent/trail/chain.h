@@ -151,8 +151,6 @@ void file_end_cut(struct file *f);
 bool file_is(const struct file *f, const struct identity *id);
 /* When it got its name, as that or its time of change says; by the wall clock. */
 int64_t file_rotated_ms(const struct file *f);
-/* When what is open was made, where the file system knows; by the wall clock. */
-bool file_birth_us(int fd, int64_t *us);
 /* Whether what is open has no name any more, but perhaps a pin. */
 bool file_is_deleted(const struct file *f);
 /* Of the disk, for a file that is deleted but held. */

@@ -47,9 +47,14 @@ static bool tells_little(const struct file *f)
  * chain: the inode may have been used again, or it is a later form of it. */
 static bool is_younger(const struct file *f, int fd)
 {
-    int64_t born_us;
+    struct timespec born;
+    struct statx st;
 
-    return file_birth_us(fd, &born_us) && born_us > f->entered_us;
+    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 ||
+        (st.stx_mask & STATX_BTIME) == 0)
+        return false;
+    born = (struct timespec){ st.stx_btime.tv_sec, st.stx_btime.tv_nsec };
+    return clock_us_of(born) > f->entered_us;
 }
 
 /* Whether a file that had that inode, and does not hold it open, is still the
@@ -150,8 +155,7 @@ static bool is_copy_of(const struct file *f, int fd, const struct head *h)
     return is_copy;
 }
 
-/* Half a first line alone: any log may begin like that. Where there is a newer
- * one, nobody is making a copy under that name. */
+/* And nothing else: any log may begin like that. */
 static bool is_half_line(const struct entry *e, const struct head *h)
 {
     return !h->is_whole && h->len == (size_t)e->st.st_size;
@@ -160,8 +164,10 @@ static bool is_half_line(const struct entry *e, const struct head *h)
 bool known_is_copy(const struct chain *c, const struct live *l,
                    const struct entry *e, const struct head *h)
 {
-    if (e->sibling.is_gz || (is_half_line(e, h) && !e->is_newest))
+    if (e->sibling.is_gz)
         return false;
+    if (is_half_line(e, h) && !e->is_newest)
+        return false; /* nobody is making a copy under an older name */
     if (is_copy_of_live(l, e->fd))
         return true;
     for (const struct file *f = c->oldest; f != NULL; f = f->next) {

@@ -10,8 +10,8 @@
  *
  * "live": it might grow, as what was renamed just now does while its writer has
  * it open; its size then is no end. "lacking": what came between it and the next
- * one is gone, or may be, and not every reader has told of it yet. Files of which nothing is known but an inode
- * are left out.
+ * one is gone, or may be, and not every reader has told of it yet. Files of which
+ * nothing is known but an inode are left out.
  *
  * Names alone do not tell the order in which files were written, for a clock
  * may have been set back; nor which of them are gone.

@@ -46,6 +46,16 @@ static char *name_prefix(const char *base)
     return dot != NULL ? xstrndup(base, (size_t)(dot - base)) : xstrdup(base);
 }
 
+/* What comes and goes where the files are; until now that is unknown. */
+static void follow_names(struct trail *t)
+{
+    struct passers *old = t->passers;
+
+    t->passers = passers_new(t->chain.base);
+    watch_follow(t->watch, t->passers);
+    passers_free(old);
+}
+
 /* Watches where the files are: a link may lead elsewhere than it did. */
 static void follow_place(struct trail *t)
 {
@@ -55,9 +65,7 @@ static void follow_place(struct trail *t)
         return;
     log_info(t->who, "%s leads to %s now", t->conf->path, t->chain.dir);
     prefix = name_prefix(t->chain.base);
-    passers_free(t->passers);
-    t->passers = passers_new(t->chain.base);
-    watch_follow(t->watch, t->passers);
+    follow_names(t);
     watch_move(t->watch, t->chain.dir, prefix);
     free(prefix);
     free(t->watched);
@@ -284,8 +292,7 @@ struct trail *trail_open(struct watcher *w, uv_loop_t *loop, int state,
     t->watch =
         watch_open(w, t->who, t->chain.dir, prefix, conf->poll, on_hint, t);
     free(prefix);
-    t->passers = passers_new(t->chain.base);
-    watch_follow(t->watch, t->passers);
+    follow_names(t);
     t->chain.passed_by = passed_by;
     chain_look(&t->chain); /* what came and went meanwhile is unknown */
     return t;

@@ -555,14 +555,19 @@ static void come_and_go(bool is_zipped)
         logs_delete(T2 ".gz");
 }
 
-TEST(what_came_and_went_before_anybody_saw_it_is_told_of)
+static void read_and_come_and_go(bool is_zipped)
 {
     logs_prepare();
     logs_conf.quiet = 0;
     logs_add("audit.log", "1\n");
     logs_start();
     EQ_STR("1|", logs_rest());
-    come_and_go(false);
+    come_and_go(is_zipped);
+}
+
+TEST(what_came_and_went_before_anybody_saw_it_is_told_of)
+{
+    read_and_come_and_go(false);
     EQ_STR("gap:deleted|3|", logs_rest());
     logs_restart();
     EQ_STR("", logs_rest());
@@ -571,24 +576,14 @@ TEST(what_came_and_went_before_anybody_saw_it_is_told_of)
 
 TEST(what_came_and_was_compressed_and_went_is_told_of)
 {
-    logs_prepare();
-    logs_conf.quiet = 0;
-    logs_add("audit.log", "1\n");
-    logs_start();
-    EQ_STR("1|", logs_rest());
-    come_and_go(true);
+    read_and_come_and_go(true);
     EQ_STR("gap:deleted|3|", logs_rest());
     logs_stop();
 }
 
 TEST(what_came_and_went_is_told_of_once_something_stands_behind_it)
 {
-    logs_prepare();
-    logs_conf.quiet = 0;
-    logs_add("audit.log", "1\n");
-    logs_start();
-    EQ_STR("1|", logs_rest());
-    come_and_go(false);
+    read_and_come_and_go(false);
     logs_move("audit.log", T3);
     logs_delete(T3);
     EQ_STR("", logs_rest());
